@@ -1,0 +1,83 @@
+/*
+ * mevent: the event loop, on epoll, timerfd, eventfd and signalfd.
+ *
+ * Threads: a loop belongs to the thread that runs it. Every function may be
+ * called from any thread; callbacks run only on the loop's thread and without
+ * any lock of the loop held, so a callback may add, change and delete events,
+ * itself included.
+ *
+ * Idle: a loop without due events sleeps in epoll_wait(-1); there is no tick.
+ */
+#ifndef BASE_MEVENT_H
+#define BASE_MEVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct mevent_loop;
+struct mevent;
+
+enum mevent_what {
+	MEVENT_READ = 1,
+	MEVENT_WRITE = 2,
+	MEVENT_HANGUP = 4, /* reported even when not asked for */
+};
+
+/* what: the conditions that hold now (a mask of enum mevent_what). */
+typedef void (*mevent_fd_fn)(void *arg, int fd, unsigned what);
+/* expirations: how many intervals have passed, >= 1 */
+typedef void (*mevent_timer_fn)(void *arg, uint64_t expirations);
+typedef void (*mevent_signal_fn)(void *arg, int signo);
+typedef void (*mevent_call_fn)(void *arg);
+
+int mevent_loop_create(struct mevent_loop **ret, struct error *err);
+/* Deletes all its events; must not be running. NULL is allowed. */
+void mevent_loop_destroy(struct mevent_loop *loop);
+/* Run callbacks until mevent_loop_stop(); 0 or negative errno. */
+int mevent_loop_run(struct mevent_loop *loop);
+/* As mevent_loop_run(), but one round with at most timeout_ms of waiting. */
+int mevent_loop_once(struct mevent_loop *loop, int timeout_ms);
+/* Sticky until the next mevent_loop_run() returns; async-signal-safe. */
+void mevent_loop_stop(struct mevent_loop *loop);
+bool mevent_loop_is_current(const struct mevent_loop *loop);
+
+/* Level-triggered; fd is borrowed. what may be 0: only hang-ups then. */
+int mevent_add_fd(struct mevent_loop *loop, int fd, unsigned what,
+    mevent_fd_fn fn, void *arg, struct mevent **ret, struct error *err);
+/* An eventfd of the loop's own making, drained before the callback. */
+int mevent_add_notifier(struct mevent_loop *loop, mevent_call_fn fn, void *arg,
+    struct mevent **ret, struct error *err);
+int mevent_notifier_fd(const struct mevent *ev); /* write 8 bytes to signal */
+void mevent_notify(struct mevent *ev); /* any thread, async-signal-safe */
+/* CLOCK_MONOTONIC timer, created disarmed. */
+int mevent_add_timer(struct mevent_loop *loop, mevent_timer_fn fn, void *arg,
+    struct mevent **ret, struct error *err);
+/*
+ * Arm: first expiry 'first_ns' from now (0 = disarm), then every interval_ns (0
+ * = one shot).
+ */
+int mevent_timer_set(struct mevent *ev, uint64_t first_ns, uint64_t interval_ns);
+/* Absolute first expiry on CLOCK_MONOTONIC; a past time fires at once. */
+int mevent_timer_set_abs(
+    struct mevent *ev, uint64_t when_ns, uint64_t interval_ns);
+/* Blocks the signal for the calling thread and takes it by signalfd. */
+int mevent_add_signal(struct mevent_loop *loop, int signo, mevent_signal_fn fn,
+    void *arg, struct mevent **ret, struct error *err);
+
+/* Change the conditions that an fd event waits for (mask may be 0). */
+int mevent_set_what(struct mevent *ev, unsigned what);
+/*
+ * After it returns the callback is not running (unless the caller is that
+ * callback) and will not run again; frees ev. NULL is allowed.
+ */
+void mevent_delete(struct mevent *ev);
+/* Run fn(arg) once on the loop's thread, in order of posting. */
+int mevent_call(struct mevent_loop *loop, mevent_call_fn fn, void *arg);
+/* As mevent_call(), and wait until it has run; at once on the loop's thread. */
+int mevent_call_wait(struct mevent_loop *loop, mevent_call_fn fn, void *arg);
+
+uint64_t mevent_now_ns(void); /* CLOCK_MONOTONIC */
+
+#endif

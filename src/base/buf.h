@@ -54,7 +54,7 @@ struct rd {
 static inline struct rd
 rd_make(const void *p, size_t n)
 {
-	return (struct rd) { p, (const uint8_t *)p + n };
+	return (struct rd){ p, (const uint8_t *)p + n };
 }
 static inline size_t
 rd_left(const struct rd *r)
@@ -73,17 +73,17 @@ rd_bytes(struct rd *r, size_t n)
 	return p;
 }
 
-#define BUF_LOADSTORE(bits, name, conv)                                        \
-	static inline uint##bits##_t load_##name(const void *p)                \
-	{                                                                      \
-		uint##bits##_t v;                                              \
-		memcpy(&v, p, sizeof(v));                                      \
-		return conv(v);                                                \
-	}                                                                      \
-	static inline void store_##name(void *p, uint##bits##_t v)             \
-	{                                                                      \
-		v = conv(v);                                                   \
-		memcpy(p, &v, sizeof(v));                                      \
+#define BUF_LOADSTORE(bits, name, conv)                            \
+	static inline uint##bits##_t load_##name(const void *p)    \
+	{                                                          \
+		uint##bits##_t v;                                  \
+		memcpy(&v, p, sizeof(v));                          \
+		return conv(v);                                    \
+	}                                                          \
+	static inline void store_##name(void *p, uint##bits##_t v) \
+	{                                                          \
+		v = conv(v);                                       \
+		memcpy(p, &v, sizeof(v));                          \
 	}
 #define BUF_SAME(v) (v)
 /* The host is x86-64, hence little-endian. */

@@ -54,14 +54,14 @@ int config_set(struct config_node *node, const char *path, const char *value,
 /* "name=value", as -o and a line of a -k file give it. */
 int config_set_assignment(
     struct config_node *node, const char *text, struct error *err);
-int config_load_file(
-    struct config_node *node, const char *file, struct error *err);
+int
+config_load_file(struct config_node *node, const char *file, struct error *err);
 int config_unset(struct config_node *node, const char *path);
 /* Find or make a node. NULL: out of memory, or the name is a value. */
-struct config_node *config_make_node(
-    struct config_node *node, const char *path);
-struct config_node *config_find_node(
-    const struct config_node *node, const char *path);
+struct config_node *
+config_make_node(struct config_node *node, const char *path);
+struct config_node *
+config_find_node(const struct config_node *node, const char *path);
 
 /* The text as set, unexpanded; NULL when absent. Borrowed. */
 const char *config_get_raw(const struct config_node *node, const char *path);
@@ -71,24 +71,24 @@ const char *config_get_raw(const struct config_node *node, const char *path);
  * row's default. Expansion is done here. -ENOENT: absent and no default.
  * Errors name the full path and the value.
  */
-int config_get_str(const struct config_node *node, const struct config_key *keys,
+int
+config_get_str(const struct config_node *node, const struct config_key *keys,
     const char *path, char **ret, struct error *err); /* caller frees */
-int config_get_bool(const struct config_node *node,
-    const struct config_key *keys, const char *path, bool *ret,
-    struct error *err);
+int
+config_get_bool(const struct config_node *node, const struct config_key *keys,
+    const char *path, bool *ret, struct error *err);
 /* CONFIG_UINT and CONFIG_SIZE; CONFIG_ENUM yields the alternative's index. */
-int config_get_uint(const struct config_node *node,
-    const struct config_key *keys, const char *path, uint64_t *ret,
-    struct error *err);
+int
+config_get_uint(const struct config_node *node, const struct config_key *keys,
+    const char *path, uint64_t *ret, struct error *err);
 
 /* Children in order of creation: pass NULL first. */
-const struct config_node *config_next(
-    const struct config_node *parent, const struct config_node *child);
+const struct config_node *
+config_next(const struct config_node *parent, const struct config_node *child);
 const char *config_name(const struct config_node *node);
 bool config_is_value(const struct config_node *node);
 /* Full dotted name into buf; returns buf. */
-const char *config_path(
-    const struct config_node *node, char *buf, size_t size);
+const char *config_path(const struct config_node *node, char *buf, size_t size);
 
 /*
  * Check every value below node against the tables (a NULL-terminated array of

@@ -16,9 +16,9 @@ struct error {
 	char text[496]; /* NUL-terminated, cut at a character's end */
 };
 
-#define ERROR_INIT                                                             \
-	{                                                                      \
-		.code = 0                                                      \
+#define ERROR_INIT        \
+	{                 \
+		.code = 0 \
 	}
 
 /*

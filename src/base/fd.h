@@ -42,7 +42,7 @@ int fd_lock_ofd(int fd, bool exclusive);
 int fd_memfd(const char *name, size_t size, unsigned flags);
 /* Pass or take up to 16 descriptors beside one message (SCM_RIGHTS). */
 int fd_send(int sock, const void *data, size_t n, const int *fds, size_t nfds);
-ssize_t fd_recv(
-    int sock, void *data, size_t n, int *fds, size_t max, size_t *ret_nfds);
+ssize_t
+fd_recv(int sock, void *data, size_t n, int *fds, size_t max, size_t *ret_nfds);
 
 #endif

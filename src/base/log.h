@@ -42,10 +42,10 @@ void log_event(enum log_level level, const char *subsys, const char *msg,
 #define log_err(subsys, ...) log_msg(LOG_ERR, subsys, __VA_ARGS__)
 #define log_warn(subsys, ...) log_msg(LOG_WARN, subsys, __VA_ARGS__)
 #define log_info(subsys, ...) log_msg(LOG_INFO, subsys, __VA_ARGS__)
-#define log_debug(subsys, ...)                                                 \
-	do {                                                                   \
-		if (log_enabled(LOG_DEBUG))                                    \
-			log_msg(LOG_DEBUG, subsys, __VA_ARGS__);               \
+#define log_debug(subsys, ...)                                   \
+	do {                                                     \
+		if (log_enabled(LOG_DEBUG))                      \
+			log_msg(LOG_DEBUG, subsys, __VA_ARGS__); \
 	} while (0)
 
 /*
@@ -58,8 +58,8 @@ struct log_limit {
 	unsigned count;
 	unsigned dropped;
 };
-void log_ratelimited(struct log_limit *lim, enum log_level level,
-    const char *subsys, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+void
+log_ratelimited(struct log_limit *lim, enum log_level level, const char *subsys,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

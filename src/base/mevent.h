@@ -58,10 +58,11 @@ int mevent_add_timer(struct mevent_loop *loop, mevent_timer_fn fn, void *arg,
  * Arm: first expiry 'first_ns' from now (0 = disarm), then every interval_ns (0
  * = one shot).
  */
-int mevent_timer_set(struct mevent *ev, uint64_t first_ns, uint64_t interval_ns);
+int
+mevent_timer_set(struct mevent *ev, uint64_t first_ns, uint64_t interval_ns);
 /* Absolute first expiry on CLOCK_MONOTONIC; a past time fires at once. */
-int mevent_timer_set_abs(
-    struct mevent *ev, uint64_t when_ns, uint64_t interval_ns);
+int
+mevent_timer_set_abs(struct mevent *ev, uint64_t when_ns, uint64_t interval_ns);
 /* Blocks the signal for the calling thread and takes it by signalfd. */
 int mevent_add_signal(struct mevent_loop *loop, int signo, mevent_signal_fn fn,
     void *arg, struct mevent **ret, struct error *err);

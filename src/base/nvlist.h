@@ -51,12 +51,12 @@ int nvlist_add_i64(struct nvlist *nvl, const char *name, int64_t v);
 int nvlist_add_u64(struct nvlist *nvl, const char *name, uint64_t v);
 int nvlist_add_u32(struct nvlist *nvl, const char *name, uint32_t v);
 int nvlist_add_str(struct nvlist *nvl, const char *name, const char *v);
-int nvlist_add_bytes(
-    struct nvlist *nvl, const char *name, const void *v, size_t n);
+int
+nvlist_add_bytes(struct nvlist *nvl, const char *name, const void *v, size_t n);
 int nvlist_add_strs(
     struct nvlist *nvl, const char *name, const char *const *v, size_t n);
-int nvlist_add_list(
-    struct nvlist *nvl, const char *name, const struct nvlist *v);
+int
+nvlist_add_list(struct nvlist *nvl, const char *name, const struct nvlist *v);
 int nvlist_add_lists(struct nvlist *nvl, const char *name,
     const struct nvlist *const *v, size_t n);
 int nvlist_remove(struct nvlist *nvl, const char *name); /* -ENOENT */
@@ -65,24 +65,25 @@ int nvlist_remove(struct nvlist *nvl, const char *name); /* -ENOENT */
 int nvlist_get_bool(const struct nvlist *nvl, const char *name, bool *ret);
 int nvlist_get_u64(const struct nvlist *nvl, const char *name, uint64_t *ret);
 int nvlist_get_i64(const struct nvlist *nvl, const char *name, int64_t *ret);
-int nvlist_get_str(const struct nvlist *nvl, const char *name, const char **ret);
+int
+nvlist_get_str(const struct nvlist *nvl, const char *name, const char **ret);
 int nvlist_get_list(
     const struct nvlist *nvl, const char *name, const struct nvlist **ret);
 
 /* Iterate in order of addition: pass NULL first; NULL at the end. */
-const struct nvpair *nvlist_next(
-    const struct nvlist *nvl, const struct nvpair *pair);
+const struct nvpair *
+nvlist_next(const struct nvlist *nvl, const struct nvpair *pair);
 const char *nvpair_name(const struct nvpair *pair);
 enum nv_type nvpair_type(const struct nvpair *pair);
 int nvpair_get_u64(const struct nvpair *pair, uint64_t *ret); /* any integer */
 int nvpair_get_str(const struct nvpair *pair, const char **ret);
 int nvpair_get_list(const struct nvpair *pair, const struct nvlist **ret);
-int nvpair_get_bytes(
-    const struct nvpair *pair, const void **ret, size_t *ret_n);
+int
+nvpair_get_bytes(const struct nvpair *pair, const void **ret, size_t *ret_n);
 int nvpair_get_strs(
     const struct nvpair *pair, const char *const **ret, size_t *ret_n);
-int nvpair_get_lists(const struct nvpair *pair,
-    const struct nvlist *const **ret, size_t *ret_n);
+int nvpair_get_lists(
+    const struct nvpair *pair, const struct nvlist *const **ret, size_t *ret_n);
 
 /* Append the packed form (4-byte header, then XDR) to b. */
 int nvlist_pack(const struct nvlist *nvl, struct buf *b);

@@ -15,7 +15,7 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define ROUND_UP(v, a) (((v) + ((a)-1)) & ~((__typeof__(v))(a)-1))
 #define ROUND_DOWN(v, a) ((v) & ~((__typeof__(v))(a)-1))
-#define container_of(p, type, member)                                          \
+#define container_of(p, type, member) \
 	((type *)((char *)(p)-offsetof(type, member)))
 
 #define KiB UINT64_C(1024)
@@ -46,8 +46,8 @@ int str_to_uuid(const char *s, uint8_t ret[16]); /* RFC 4122 byte order */
  * The candidate nearest to 'name' (Damerau-Levenshtein, either case), or NULL
  * when none is near enough to be what was meant.
  */
-const char *str_nearest(
-    const char *name, const char *const *candidates, size_t n);
+const char *
+str_nearest(const char *name, const char *const *candidates, size_t n);
 
 /* Append ", did you mean 'x'?" style help to an error when near != NULL. */
 void error_add_hint(struct error *err, const char *near);

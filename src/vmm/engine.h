@@ -1,0 +1,179 @@
+/*
+ * The engine seam: what runs guest instructions. kvm/ and soft/ implement this
+ * table; devices, loaders, snapshots and migration see nothing else of them.
+ *
+ * An engine owns: instruction execution, the local APICs (xAPIC and x2APIC,
+ * IPIs, INIT/SIPI, timer), MSRs, CPUID, kvmclock, HLT. The machine owns:
+ * memory, buses, PIC, PIT, I/O APIC.
+ *
+ * Threads: a vCPU's functions are called on its own thread, except vcpu_kick
+ * and nmi, which any thread may call (vcpu_kick also from a signal handler).
+ * State is read and written only while the vCPU is not in vcpu_run. VM-level
+ * functions may be called from any thread.
+ */
+#ifndef VMM_ENGINE_H
+#define VMM_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "vmm/cpuid.h"
+#include "vmm/mem.h"
+#include "vmm/state.h"
+#include "vmm/types.h"
+
+struct engine_vm; /* opaque, one per engine */
+struct engine_vcpu;
+
+/*
+ * What an engine asks of the machine, always on the vCPU's thread and with no
+ * engine lock held. width: 1, 2, 4 (ports); 1, 2, 4, 8 (MMIO).
+ */
+struct engine_client {
+	uint64_t (*pio_read)(void *m, uint16_t port, unsigned width);
+	void (*pio_write)(
+	    void *m, uint16_t port, unsigned width, uint32_t value);
+	uint64_t (*mmio_read)(void *m, gpa_t gpa, unsigned width);
+	void (*mmio_write)(void *m, gpa_t gpa, unsigned width, uint64_t value);
+	/* A local APIC got an EOI for a level-triggered vector. */
+	void (*eoi)(void *m, uint8_t vector);
+	/*
+	 * INTA cycle: the PIC's vector, or -1 when its INT line has dropped.
+	 */
+	int (*extint_ack)(void *m);
+};
+
+struct engine_vm_config {
+	const struct engine_client *client;
+	void *machine; /* first argument of the client's functions */
+	struct vm_mem *mem; /* every region of it is mapped by vm_create */
+	unsigned max_vcpus;
+	bool x2apic_ids; /* APIC ids above 254 exist */
+	bool strict_msr; /* unknown MSRs fault; else read 0, writes dropped */
+	bool exit_on_pause;
+};
+
+struct engine_vcpu_config {
+	unsigned id; /* 0 = boot processor */
+	uint32_t apic_id;
+	const struct cpuid_table *cpuid;
+	bool x2apic; /* start in x2APIC mode */
+};
+
+enum engine_exit {
+	ENGINE_EXIT_KICKED, /* vcpu_kick, or any signal */
+	ENGINE_EXIT_TRIPLE_FAULT,
+	/* The engine cannot go on; vcpu_report says why. */
+	ENGINE_EXIT_FAILED,
+	ENGINE_EXIT_DEBUG, /* single step done, breakpoint */
+};
+
+struct engine_report {
+	char reason[160];
+	uint8_t insn[15]; /* bytes at RIP, as many as could be read */
+	unsigned insn_len;
+};
+
+enum {
+	ENGINE_IOEVENT_PIO = 1, /* port space, else MMIO */
+	ENGINE_IOEVENT_MATCH = 2, /* only writes of 'value' */
+};
+
+struct engine_ops {
+	const char *name; /* "kvm", "soft" */
+
+	/*
+	 * Can this engine run here at all? 0, or why not.
+	 */
+	int (*probe)(struct error *err);
+	/* CPUID leaves that this engine can offer; tsc_hz of its guests. */
+	int (*cpuid_supported)(
+	    struct cpuid_table *ret, uint64_t *ret_tsc_hz, struct error *err);
+
+	int (*vm_create)(const struct engine_vm_config *conf,
+	    struct engine_vm **ret, struct error *err);
+	void (*vm_destroy)(struct engine_vm *vm);
+
+	int (*vcpu_create)(struct engine_vm *vm,
+	    const struct engine_vcpu_config *conf, struct engine_vcpu **ret,
+	    struct error *err);
+	void (*vcpu_destroy)(struct engine_vcpu *vcpu);
+	/*
+	 * Run until something happens that the machine's loop must know.
+	 * HLT, IPIs and start-up of APs are handled inside. Called on the
+	 * thread that the vCPU belongs to from the first call on.
+	 */
+	enum engine_exit (*vcpu_run)(struct engine_vcpu *vcpu);
+	/*
+	 * Make vcpu_run return ENGINE_EXIT_KICKED soon; sticky if it is not
+	 * running now.
+	 */
+	void (*vcpu_kick)(struct engine_vcpu *vcpu);
+	void (*vcpu_report)(
+	    struct engine_vcpu *vcpu, struct engine_report *ret);
+	int (*vcpu_get)(struct engine_vcpu *vcpu, struct vcpu_state *ret);
+	int (*vcpu_set)(struct engine_vcpu *vcpu, const struct vcpu_state *st);
+	/* Report ENGINE_EXIT_DEBUG after each instruction. */
+	int (*vcpu_single_step)(struct engine_vcpu *vcpu, bool on);
+	int (*nmi)(struct engine_vcpu *vcpu);
+	/*
+	 * In HLT with RFLAGS.IF clear and no event pending, or an AP that was
+	 * never started? Asked on the vCPU's thread after a kick.
+	 */
+	bool (*vcpu_is_dead)(struct engine_vcpu *vcpu);
+
+	/* Message-signalled interrupt: the address and data of the write. */
+	int (*msi)(struct engine_vm *vm, uint64_t addr, uint32_t data);
+	/*
+	 * The PIC's INT output changed. While high, the boot processor calls
+	 * client->extint_ack as soon as it can take the interrupt (LINT0 in
+	 * ExtINT mode, virtual wire).
+	 */
+	void (*extint)(struct engine_vm *vm, bool level);
+	/*
+	 * The redirection of an I/O APIC pin, so that the engine reports EOIs
+	 * of level-triggered ones. addr/data as an MSI would have them.
+	 */
+	int (*ioapic_route)(struct engine_vm *vm, unsigned pin, uint64_t addr,
+	    uint32_t data, bool masked);
+
+	/*
+	 * Signals on eventfd 'fd' become the MSI (on), or no longer (off).
+	 * Rebinding the same fd replaces the message. -ENOSYS: not offered.
+	 */
+	int (*irqfd)(struct engine_vm *vm, int fd, uint64_t addr, uint32_t data,
+	    bool on);
+	/*
+	 * A guest write to addr of len bytes (0: any) signals fd instead of
+	 * coming to the bus. -ENOSYS: not offered; the write then comes
+	 * through the client.
+	 */
+	int (*ioeventfd)(struct engine_vm *vm, int fd, uint64_t addr,
+	    unsigned len, uint64_t value, unsigned flags, bool on);
+
+	/* Dirty log of a memory slot: 1 bit a 4 KiB page, cleared by get. */
+	int (*dirty_start)(struct engine_vm *vm, struct error *err);
+	int (*dirty_stop)(struct engine_vm *vm);
+	int (*dirty_get)(struct engine_vm *vm, uint32_t slot, uint64_t *bitmap);
+};
+
+extern const struct engine_ops engine_kvm;
+extern const struct engine_ops engine_soft;
+
+/*
+ * "auto", "kvm", "soft". auto: KVM when it is present and fast by
+ * kvm_calibrate(), else soft; says which and why in the log.
+ */
+int engine_choose(
+    const char *name, const struct engine_ops **ret, struct error *err);
+
+struct kvm_speed {
+	double ring0_mips; /* guest ring 0, long mode, dec/jnz loop */
+	uint64_t elapsed_ns;
+	bool fast; /* not emulated: at least 100 MIPS */
+};
+/* Run a short ring-0 loop in a scratch VM; bounded to ~20 ms. */
+int kvm_calibrate(struct kvm_speed *ret, struct error *err);
+
+#endif

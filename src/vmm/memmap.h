@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 #define MEMMAP_LOW_RAM_END UINT64_C(0xb0000000) /* top of RAM below 4 GiB */
-#define MEMMAP_ECAM_BASE UINT64_C(0xb0000000) /* reset value of our PCIEXBAR \
-					       */
+#define MEMMAP_ECAM_BASE                                    \
+	UINT64_C(0xb0000000) /* reset value of our PCIEXBAR \
+			      */
 #define MEMMAP_ECAM_SIZE UINT64_C(0x10000000) /* 256 buses x 1 MiB */
 #define MEMMAP_PCI32_BASE UINT64_C(0xc0000000)
 #define MEMMAP_PCI32_END UINT64_C(0xfc000000)

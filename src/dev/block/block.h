@@ -1,0 +1,103 @@
+/*
+ * Block back ends: raw files and block devices. The format is raw and stated,
+ * never probed. I/O by io_uring with a bounded number in flight; by a thread
+ * pool where io_uring is refused.
+ *
+ * An OFD lock on the image (exclusive, shared when read-only) keeps a second
+ * writer off; a lock conflict is an error that names the file.
+ *
+ * Threads: everything except block_open/close is called on the loop's thread,
+ * completions run there too.
+ */
+#ifndef DEV_BLOCK_BLOCK_H
+#define DEV_BLOCK_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "base/mevent.h"
+
+struct block_dev;
+
+/*
+ * Key-table rows that every disk model includes: path, nocache, direct, sync,
+ * ro, sectorsize ("512" or "512/4096"), nodelete, bootindex, ser, aio
+ * (auto|io_uring|threads).
+ */
+#define BLOCK_CONFIG_KEYS                                                \
+	{ "path", CONFIG_PATH, NULL, NULL, 0,                            \
+		"image file or block device, raw" },                     \
+	    { "nocache", CONFIG_BOOL, "false", NULL, 0,                  \
+		    "bypass the host's page cache (O_DIRECT)" },         \
+	    { "direct", CONFIG_BOOL, "false", NULL, 0,                   \
+		    "write through to the medium (O_DSYNC)" },           \
+	    { "sync", CONFIG_BOOL, "false", NULL, 0, "same as direct" }, \
+	    { "ro", CONFIG_BOOL, "false", NULL, 0, "read-only" },        \
+	    { "sectorsize", CONFIG_STRING, NULL, NULL, 0,                \
+		    "logical[/physical] sector size in bytes" },         \
+	    { "nodelete", CONFIG_BOOL, "false", NULL, 0,                 \
+		    "do not offer discard to the guest" },               \
+	    { "bootindex", CONFIG_UINT, NULL, "0..255", 0,               \
+		    "place in the firmware's boot order" },              \
+	    { "ser", CONFIG_STRING, NULL, NULL, 0,                       \
+		    "serial number, at most 20 characters" },            \
+	{                                                                \
+		"aio", CONFIG_ENUM, "auto", "auto|io_uring|threads", 0,  \
+		    "how disk I/O is done"                               \
+	}
+
+enum block_op {
+	BLOCK_READ,
+	BLOCK_WRITE,
+	BLOCK_FLUSH,
+	BLOCK_DISCARD, /* contents undefined after, zero where cheap */
+	BLOCK_WRITE_ZEROES,
+};
+
+/* Owned by the caller, untouched by it from submission to completion. */
+struct block_req {
+	enum block_op op;
+	bool unmap; /* WRITE_ZEROES may deallocate */
+	uint64_t offset; /* bytes, sector multiple */
+	uint64_t len; /* bytes; READ/WRITE: sum of iov */
+	struct iovec *iov; /* may be changed by the back end */
+	int iovcnt;
+	/* status: 0 or negative errno */
+	void (*done)(struct block_req *req, int status);
+	void *arg;
+	/* back end's own */
+	uint64_t priv[6];
+	struct block_req *next;
+};
+
+struct block_info {
+	uint64_t size; /* bytes, multiple of sector_size */
+	uint32_t sector_size; /* logical: 512 or 4096 */
+	uint32_t physical_size;
+	bool readonly;
+	bool can_discard;
+	uint32_t max_inflight; /* submissions beyond wait inside */
+	const char *aio; /* "io_uring" or "threads" */
+};
+
+/*
+ * node: the disk's configuration node, keys: a table that includes
+ * BLOCK_CONFIG_KEYS. loop: whose thread completions run on.
+ */
+int block_open(struct mevent_loop *loop, const struct config_node *node,
+    const struct config_key *keys, struct block_dev **ret, struct error *err);
+void block_close(struct block_dev *bd); /* waits for what is in flight */
+const struct block_info *block_info(const struct block_dev *bd);
+/* Parse the -s text "path[,opt[=v]]..." into the node. */
+int block_parse(struct config_node *node, const char *opts, struct error *err);
+
+/* Queue a request; block_kick() starts what was queued since (one system
+ * call for the batch). Range errors complete with -EINVAL. */
+void block_submit(struct block_dev *bd, struct block_req *req);
+void block_kick(struct block_dev *bd);
+unsigned block_inflight(const struct block_dev *bd);
+
+#endif

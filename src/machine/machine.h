@@ -1,0 +1,48 @@
+/*
+ * The PC, assembled from a configuration tree: the one place that knows all
+ * parts. The bhyve program and zhyve (pid 1 of a zone) are thin mains over it.
+ *
+ *   options_parse()    argv -> tree          (bhyve(8), both dialects)
+ *   machine_check()    unknown keys, types, ranges, conflicts
+ *   machine_build()    tree -> a machine ready to run; nothing half made
+ *   machine_run()      run it; the value is bhyve's exit status
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <stdbool.h>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "vmm/vm.h"
+
+struct machine;
+
+/* What the command line asked for besides building a machine. */
+enum options_action {
+	OPTIONS_RUN,
+	OPTIONS_HELP, /* -h */
+	OPTIONS_HELP_PCI, /* -s help */
+	OPTIONS_HELP_LPC, /* -l help */
+	OPTIONS_DUMP, /* config.dump=true */
+};
+
+/*
+ * Parse argv into the tree, in order, later wins. All options of bhyve(8) on
+ * amd64 in FreeBSD's and illumos' forms. Errors name the option.
+ */
+int options_parse(int argc, char **argv, struct config_node *root,
+    enum options_action *ret, struct error *err);
+/* The texts of -h, -s help, -l help; made from the option and key tables. */
+int options_usage(struct buf *b);
+int options_help_pci(struct buf *b);
+int options_help_lpc(struct buf *b);
+
+int machine_check(const struct config_node *root, struct error *err);
+int machine_build(
+    const struct config_node *root, struct machine **ret, struct error *err);
+enum vm_stop machine_run(struct machine *m);
+const char *machine_stop_cause(const struct machine *m);
+void machine_destroy(struct machine *m); /* NULL is allowed */
+
+#endif

@@ -23,19 +23,22 @@ struct error {
 
 /*
  * Fill err (NULL is allowed: the text is dropped) and return -code, so that a
- * failing function ends in one statement. A code of 0 counts as EIO. errno is
- * preserved.
+ * failing function ends in one statement. A code of 0 counts as EIO, a negative
+ * one as its magnitude. errno is preserved. The arguments may point into err.
  */
 int error_set(struct error *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* As error_set(), and append ": " and strerror(code). */
+/*
+ * As error_set(), and append ": " and strerror(code), which is kept whole when
+ * the text must be cut.
+ */
 int error_sys(struct error *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int error_vset(struct error *err, int code, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 /*
- * Put context in front of an error that a callee set ("-s 4,virtio-blk: ...").
- * Returns -err->code.
+ * Put context in front of an error that a callee set ("-s 4,virtio-blk: ...");
+ * ": " is put between. Returns -err->code (-EIO when err is NULL).
  */
 int error_prefix(struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -38,7 +38,10 @@ int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret);
 int str_to_size(const char *s, uint64_t unit, uint64_t *ret);
 /* true/on/yes/1 and false/off/no/0, either case (bhyve_config(5)). */
 int str_to_bool(const char *s, bool *ret);
-/* "58:9c:fc:00:11:22" -> 6 bytes; -EINVAL on anything else. */
+/*
+ * "58:9c:fc:00:11:22" -> 6 bytes; -EINVAL on anything else. One digit for a
+ * byte below 16 is allowed, as illumos prints them ("2:8:20:0:11:22").
+ */
 int str_to_mac(const char *s, uint8_t ret[6]);
 int str_to_uuid(const char *s, uint8_t ret[16]); /* RFC 4122 byte order */
 
@@ -49,7 +52,7 @@ int str_to_uuid(const char *s, uint8_t ret[16]); /* RFC 4122 byte order */
 const char *
 str_nearest(const char *name, const char *const *candidates, size_t n);
 
-/* Append ", did you mean 'x'?" style help to an error when near != NULL. */
+/* Append "; did you mean 'x'?" to an error when near != NULL. */
 void error_add_hint(struct error *err, const char *near);
 
 /* As snprintf, but -ENAMETOOLONG when it does not fit (buffer then empty). */

@@ -26,7 +26,8 @@
 #define BOOT_ZERO_PAGE 0x7000
 #define BOOT_STACK 0x8ff0
 #define BOOT_PAGE_TABLES 0x9000 /* PML4, PDPT, 4 PDs: 6 pages */
-#define BOOT_CMDLINE 0x20000 /* at most 64 KiB */
+#define BOOT_CMDLINE 0x20000
+#define BOOT_CMDLINE_SIZE 0x10000 /* with the NUL */
 #define BOOT_EBDA 0x9fc00 /* MP table lives here */
 #define BOOT_TABLES 0xe0000 /* RSDP, SMBIOS entry; up to 0xfffff */
 #define BOOT_KERNEL 0x100000
@@ -41,7 +42,10 @@ struct e820_map {
 	unsigned count;
 	struct e820_entry entry[E820_MAX]; /* sorted, disjoint */
 };
-/* acpi_base/size: the RAM at the top of low memory that ACPI tables took. */
+/*
+ * The machine's memory as the guest is told it. acpi_base/size: the RAM at the
+ * top of low memory that ACPI tables took (size 0: none).
+ */
 void e820_make(const struct vm_mem *mem, uint64_t acpi_base, uint64_t acpi_size,
     uint64_t ecam_base, struct e820_map *ret);
 
@@ -83,7 +87,9 @@ struct boot_image {
 /*
  * Load the kernel, by its own magic number: bzImage through the 64-bit
  * protocol, ELF through PVH. Fills the boot processor's start state. Files are
- * hostile: every offset and size is checked against file and RAM.
+ * hostile: every offset and size is checked against file and RAM. Guest RAM
+ * must be fresh (all zero): what a kernel wants zeroed is not written. acpi
+ * may be NULL: no tables.
  */
 int boot_load(const struct boot_machine *bm, const struct boot_image *img,
     const struct boot_acpi *acpi, const struct e820_map *e820,

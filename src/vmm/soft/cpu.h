@@ -40,7 +40,8 @@
 
 #define SOFT_TLB_BITS 11
 #define SOFT_TLB_SIZE (1u << SOFT_TLB_BITS)
-#define SOFT_TLB_NONE UINT64_C(0x0001000000000fff) /* matches no address */
+/* Tag that nothing matches: a page that has another index than i. */
+#define SOFT_TLB_NONE(i) ((uint64_t)((i) ^ 1) << 12)
 
 /*
  * r, w, x: linear address of the page if it may be read, written, fetched

@@ -44,7 +44,11 @@ struct nvpair; /* borrowed from its list, valid until it changes */
 struct nvlist *nvlist_create(void); /* unique names; NULL when out of memory */
 void nvlist_free(struct nvlist *nvl); /* NULL is allowed */
 
-/* Add or replace; values are copied. 0, -ENOMEM, -EINVAL (bad name). */
+/*
+ * Add or replace (a replaced pair moves to the end, as in libnvpair); values
+ * are copied. 0, -ENOMEM, -EINVAL: an empty or overlong name, a NULL element,
+ * nesting beyond NVLIST_MAX_DEPTH.
+ */
 int nvlist_add_boolean(struct nvlist *nvl, const char *name);
 int nvlist_add_bool(struct nvlist *nvl, const char *name, bool v);
 int nvlist_add_i64(struct nvlist *nvl, const char *name, int64_t v);
@@ -53,6 +57,8 @@ int nvlist_add_u32(struct nvlist *nvl, const char *name, uint32_t v);
 int nvlist_add_str(struct nvlist *nvl, const char *name, const char *v);
 int
 nvlist_add_bytes(struct nvlist *nvl, const char *name, const void *v, size_t n);
+int nvlist_add_u64s(
+    struct nvlist *nvl, const char *name, const uint64_t *v, size_t n);
 int nvlist_add_strs(
     struct nvlist *nvl, const char *name, const char *const *v, size_t n);
 int
@@ -61,7 +67,10 @@ int nvlist_add_lists(struct nvlist *nvl, const char *name,
     const struct nvlist *const *v, size_t n);
 int nvlist_remove(struct nvlist *nvl, const char *name); /* -ENOENT */
 
-/* Look up by name and exact type: -ENOENT, -EINVAL (other type). */
+/*
+ * Look up by name and exact type: -ENOENT, -EINVAL (other type). An NV_BOOLEAN
+ * that is there reads as true.
+ */
 int nvlist_get_bool(const struct nvlist *nvl, const char *name, bool *ret);
 int nvlist_get_u64(const struct nvlist *nvl, const char *name, uint64_t *ret);
 int nvlist_get_i64(const struct nvlist *nvl, const char *name, int64_t *ret);
@@ -75,18 +84,28 @@ const struct nvpair *
 nvlist_next(const struct nvlist *nvl, const struct nvpair *pair);
 const char *nvpair_name(const struct nvpair *pair);
 enum nv_type nvpair_type(const struct nvpair *pair);
-int nvpair_get_u64(const struct nvpair *pair, uint64_t *ret); /* any integer */
+/* Any integer type; -ERANGE when it is negative. */
+int nvpair_get_u64(const struct nvpair *pair, uint64_t *ret);
 int nvpair_get_str(const struct nvpair *pair, const char **ret);
 int nvpair_get_list(const struct nvpair *pair, const struct nvlist **ret);
 int
 nvpair_get_bytes(const struct nvpair *pair, const void **ret, size_t *ret_n);
+int
+nvpair_get_u64s(const struct nvpair *pair, const uint64_t **ret, size_t *ret_n);
 int nvpair_get_strs(
     const struct nvpair *pair, const char *const **ret, size_t *ret_n);
 int nvpair_get_lists(
     const struct nvpair *pair, const struct nvlist *const **ret, size_t *ret_n);
 
-/* Append the packed form (4-byte header, then XDR) to b. */
+/*
+ * Append the packed form (4-byte header, then XDR) to b. On failure b's length
+ * is unchanged.
+ */
 int nvlist_pack(const struct nvlist *nvl, struct buf *b);
+/*
+ * The whole of data must be one packed list. Types that enum nv_type lacks are
+ * refused.
+ */
 int nvlist_unpack(
     const void *data, size_t n, struct nvlist **ret, struct error *err);
 

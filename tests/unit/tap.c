@@ -29,7 +29,7 @@ static char tmp_root[64];
 static char tmp_dir[96];
 
 /* Print one diagnostic line; control characters would break the format. */
-static void
+static void __attribute__((format(printf, 1, 0)))
 diag(const char *fmt, va_list ap)
 {
 	char text[1024], line[4200] = "# ";

@@ -62,6 +62,7 @@ struct pci_model {
 	 * Device-specific configuration registers (offset >= 0x40, outside
 	 * capabilities that the core handles). Return false to let the core
 	 * read plain storage / write through the writable mask. NULL allowed.
+	 * width is 1, 2 or 4 and off a multiple of it.
 	 */
 	bool (*cfg_read)(
 	    struct pci_dev *pd, unsigned off, unsigned width, uint32_t *ret);
@@ -72,6 +73,13 @@ struct pci_model {
 /* All device models, NULL-terminated. */
 extern const struct pci_model *const pci_models[];
 const struct pci_model *pci_model_find(const char *name);
+
+/*
+ * Check a function's node ("pci.B.S.F"): its model is known, every key is a key
+ * of that model, values fit. pci_bus_add() does it too.
+ */
+int pci_conf_check(const struct config_node *conf, const struct pci_model **ret,
+    struct error *err);
 
 /* ---- root complex ---- */
 int pci_bus_create(struct vm *vm, struct pci_bus **ret, struct error *err);
@@ -87,15 +95,21 @@ int pci_bus_add(struct pci_bus *pb, struct pci_addr addr,
  * move them), INTx pins and lines. Fails when a BAR does not fit.
  */
 int pci_bus_assign(struct pci_bus *pb, struct error *err);
-/* Tell every function that the machine starts / is about to be torn down. */
 struct pci_dev *pci_bus_find(struct pci_bus *pb, struct pci_addr addr);
-/* For boot tables. Iterate: pass NULL first. */
+/* For boot tables. Iterate in order of address: pass NULL first. */
 struct pci_dev *pci_bus_next(struct pci_bus *pb, struct pci_dev *pd);
-uint64_t pci_bus_ecam_base(struct pci_bus *pb);
+uint64_t pci_bus_ecam_base(struct pci_bus *pb); /* 0 = turned off */
 /* Window of 64-bit BARs: [base, base+size). */
 void pci_bus_window64(struct pci_bus *pb, uint64_t *base, uint64_t *size);
 /* Root-bus interrupt routing: PIRQ (0-7) of slot's pin (0=INTA..3). */
 unsigned pci_pirq_of(unsigned slot, unsigned pin);
+
+/*
+ * The LPC bridge's PMBASE and its enable bit changed: the platform moves the
+ * power management block (platform_attach_pci()).
+ */
+typedef void (*pci_pmbase_fn)(void *arg, uint16_t base, bool enabled);
+void pci_bus_on_pmbase(struct pci_bus *pb, pci_pmbase_fn fn, void *arg);
 
 /* ---- for device models ---- */
 struct vm *pci_dev_vm(struct pci_dev *pd);

@@ -1,0 +1,14 @@
+/*
+ * The table of all PCI device models: the only place that names them. A model
+ * adds its extern line and its row here.
+ */
+#include "dev/pci/models.h"
+
+#include <stddef.h>
+
+const struct pci_model *const pci_models[] = {
+	&pci_model_hostbridge,
+	&pci_model_amd_hostbridge,
+	&pci_model_lpc,
+	NULL,
+};

@@ -1,0 +1,13 @@
+/*
+ * The device models, one extern a model; models.c makes the table of them.
+ */
+#ifndef DEV_PCI_MODELS_H
+#define DEV_PCI_MODELS_H
+
+#include "dev/pci/pci.h"
+
+extern const struct pci_model pci_model_hostbridge;
+extern const struct pci_model pci_model_amd_hostbridge;
+extern const struct pci_model pci_model_lpc;
+
+#endif

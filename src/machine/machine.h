@@ -38,7 +38,19 @@ int options_usage(struct buf *b);
 int options_help_pci(struct buf *b);
 int options_help_lpc(struct buf *b);
 
+/*
+ * The tree from a packed nvlist, as zones hand it over. Options may be parsed
+ * into the same tree before or after.
+ */
+int machine_config_unpack(
+    struct config_node *root, const void *data, size_t n, struct error *err);
+
+/*
+ * All that can be said before anything is opened or allocated; errors name the
+ * option. The tree must be checked before machine_build().
+ */
 int machine_check(const struct config_node *root, struct error *err);
+/* root is borrowed and must outlive the machine. */
 int machine_build(
     const struct config_node *root, struct machine **ret, struct error *err);
 enum vm_stop machine_run(struct machine *m);

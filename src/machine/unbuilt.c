@@ -1,0 +1,141 @@
+/*
+ * What bhyve(8) knows and this build does not have: asked for, it is refused in
+ * one line, never dropped silently. A row leaves when its feature arrives.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "machine/schema.h"
+
+/* Asked for by the presence of a value or node, or by a value of true. */
+static const struct {
+	const char *var;
+	const char *option; /* as the user wrote it */
+	const char *what;
+	bool boolean;
+} features[] = {
+	{ "gdb.port", "-G", "the GDB debug server" },
+	{ "keyboard.layout", "-K", "the keyboard layout of a VNC console" },
+	{ "domains", "-n", "guest NUMA" },
+	{ "restore.path", "-r", "resuming from a snapshot" },
+	{ "suspend_at_boot", "-d", "holding the virtual CPUs at boot", true },
+	{ "lpc.bootrom", "-l bootrom,", "booting from a ROM" },
+	{ "lpc.bootvars", "-l bootrom,", "booting from a ROM" },
+	{ "lpc.pc-testdev", "-l pc-testdev", "the PC test device", true },
+	{ "tpm", "-l tpm", "a TPM" },
+};
+
+/* Device models of the man page that are still to come. */
+static const char *const models[] = {
+	"ahci",
+	"ahci-cd",
+	"ahci-hd",
+	"e1000",
+	"fbuf",
+	"hda",
+	"net-viona",
+	"nvme",
+	"passthru",
+	"uart",
+	"virtio-9p",
+	"virtio-blk",
+	"virtio-console",
+	"virtio-input",
+	"virtio-net",
+	"virtio-net-viona",
+	"virtio-rnd",
+	"virtio-scsi",
+	"xhci",
+};
+
+static bool
+asked_for(const struct config_node *root, size_t i)
+{
+	const char *raw = config_get_raw(root, features[i].var);
+	bool on;
+
+	if (raw == NULL)
+		return config_find_node(root, features[i].var) != NULL;
+	if (features[i].boolean)
+		return str_to_bool(raw, &on) < 0 || on;
+	return strcmp(raw, "0") != 0;
+}
+
+int
+schema_check_unbuilt(const struct config_node *root, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+		const char *option = features[i].option;
+		const char *raw = config_get_raw(root, features[i].var);
+		size_t n = strlen(option);
+
+		if (!asked_for(root, i))
+			continue;
+		if (raw == NULL || features[i].boolean)
+			raw = "";
+		return error_set(err, ENOTSUP,
+		    "%s%s%s: %s is not built into this zhyve yet", option,
+		    raw[0] != '\0' && option[n - 1] != ',' ? " " : "", raw,
+		    features[i].what);
+	}
+	return 0;
+}
+
+/* "hostbridge, lpc, ..." */
+static const char *
+model_list(struct buf *b)
+{
+	const char *text;
+
+	for (size_t i = 0; pci_models[i] != NULL; i++)
+		buf_printf(b, "%s%s", i > 0 ? ", " : "", pci_models[i]->name);
+	text = buf_str(b);
+	return text != NULL ? text : "?";
+}
+
+static const char *
+nearest_model(const char *name)
+{
+	const char *names[64];
+	size_t n = 0;
+
+	for (size_t i = 0; pci_models[i] != NULL && n < 32; i++)
+		names[n++] = pci_models[i]->name;
+	for (size_t i = 0; i < ARRAY_LEN(models) && n < ARRAY_LEN(names); i++)
+		names[n++] = models[i];
+	return str_nearest(name, names, n);
+}
+
+int
+schema_find_model(
+    const char *name, const struct pci_model **ret, struct error *err)
+{
+	const struct pci_model *model = pci_model_find(name);
+	struct buf list;
+
+	if (model != NULL) {
+		*ret = model;
+		return 0;
+	}
+	buf_init(&list, 4096);
+	for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+		if (strcmp(models[i], name) != 0)
+			continue;
+		error_set(err, ENOTSUP,
+		    "device '%s' is not built into this zhyve yet; "
+		    "devices: %s",
+		    name, model_list(&list));
+		buf_fini(&list);
+		return -ENOTSUP;
+	}
+	if (nearest_model(name) != NULL) {
+		error_set(err, EINVAL, "unknown device '%s'", name);
+		error_add_hint(err, nearest_model(name));
+	} else {
+		error_set(err, EINVAL, "unknown device '%s'; devices: %s", name,
+		    model_list(&list));
+	}
+	buf_fini(&list);
+	return -EINVAL;
+}

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Every header compiles alone. Prints TAP.
+cd "$1" || exit 99
+n=0 bad=0
+for h in $(find src -name '*.h' | sort); do
+	n=$((n + 1))
+	if printf '#include "%s"\n' "${h#src/}" | ${CC:-cc} -std=gnu17 -D_GNU_SOURCE \
+		-Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Werror -Isrc -xc -fsyntax-only - 2>/tmp/h.$$; then
+		echo "ok $n - $h"
+	else
+		bad=1
+		sed 's/^/# /' /tmp/h.$$
+		echo "not ok $n - $h"
+	fi
+done
+rm -f /tmp/h.$$
+echo "1..$n"
+exit $bad

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""make check: build in every way that matters, run every test, count.
+
+Stages: release-like gcc build with the whole suite; the same under ASan and
+UBSan; TSan over the threaded units; a clang build with warnings as errors; the
+fuzz targets for a bounded time each. The closing line is the sum of what the
+tests themselves reported: "N passed, N failed, N skipped". A stage that ran
+nothing, or a test program that ended without its plan, counts as failed.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+TAP = re.compile(r"^(not ok|ok)\b(.*)$")
+SKIP = re.compile(r"#\s*skip", re.I)
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.reasons = {}
+
+    def add(self, passed=0, failed=0, skipped=0):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+    def line(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(cmd, log, env=None, timeout=None):
+    with open(log, "ab") as f:
+        f.write(f"$ {' '.join(map(str, cmd))}\n".encode())
+        f.flush()
+        try:
+            return subprocess.run(cmd, cwd=TOP, stdin=subprocess.DEVNULL, stdout=f,
+                                  stderr=subprocess.STDOUT, timeout=timeout,
+                                  env={**os.environ, **(env or {})}).returncode
+        except subprocess.TimeoutExpired:
+            return 124
+
+
+def tail(log, n=40):
+    lines = pathlib.Path(log).read_text(errors="replace").splitlines()
+    for line in lines[-n:]:
+        say("  | " + line)
+
+
+def count_tap(text):
+    """(passed, failed, skipped, plan matches)"""
+    p = f = s = 0
+    plan = None
+    for line in text.splitlines():
+        m = re.match(r"1\.\.(\d+)", line)
+        if m:
+            plan = int(m.group(1))
+            continue
+        m = TAP.match(line)
+        if not m:
+            continue
+        if SKIP.search(m.group(2)):
+            s += 1
+        elif m.group(1) == "ok":
+            p += 1
+        else:
+            f += 1
+    whole = plan is not None and plan == p + f + s and "Bail out!" not in text
+    return p, f, s, whole
+
+
+def collect(build, tally):
+    ran = 0
+    log = TOP / build / "meson-logs" / "testlog.json"
+    for line in log.read_text().splitlines():
+        t = json.loads(line)
+        ran += 1
+        p, f, s, whole = count_tap(t.get("stdout", ""))
+        if t["result"] not in ("OK", "SKIP", "EXPECTEDFAIL") and f == 0:
+            f, whole = 1, True
+        if not whole and f == 0:
+            f = 1
+        if f:
+            say(f"FAILED {build}: {t['name']} ({t['result']})")
+            shown = [x for x in t.get("stdout", "").splitlines() if not x.startswith("ok")]
+            for x in (shown[-25:] + t.get("stderr", "").splitlines()[-25:]):
+                say("  | " + x)
+        for x in t.get("stdout", "").splitlines():
+            if TAP.match(x) and SKIP.search(x):
+                tally.reasons[re.sub(r"^(not )?ok \d+ -? ?", "", x)] = t["name"]
+        tally.add(p, f, s)
+    return ran
+
+
+def stage(name, build, setup, tally, suites=None, env=None, tests=True, args=()):
+    t0 = time.time()
+    log = f"/tmp/zhyve-check-{os.getpid()}-{build}.log"
+    if not (TOP / build / "build.ninja").exists():
+        rc = run(["meson", "setup", build, *setup], log, env)
+    else:
+        rc = 0
+    rc = rc or run(["ninja", "-C", build], log, env)
+    if rc != 0:
+        say(f"FAILED {name}: it does not build")
+        tail(log)
+        tally.add(failed=1)
+        return
+    ran = 0
+    if tests:
+        cmd = ["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"]
+        for s in suites or []:
+            cmd += ["--suite", s]
+        run(cmd + list(args), log, env, timeout=2400)
+        before = tally.line()
+        ran = collect(build, tally)
+        if ran == 0:
+            say(f"FAILED {name}: no test ran")
+            tally.add(failed=1)
+    else:
+        tally.add(passed=1)
+    say(f"{name}: {ran} test programs, {time.time() - t0:.0f} s; so far {tally.line()}")
+    os.unlink(log)
+
+
+def fuzz_one(exe, corpus, seconds):
+    work = f"/tmp/zhyve-fuzz-{os.getpid()}-{exe.name}"
+    os.makedirs(work, exist_ok=True)
+    p = subprocess.run([exe, f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=10",
+                        "-print_final_stats=1", f"-artifact_prefix={work}/", work, corpus],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=seconds * 4 + 120)
+    return exe.name, p.returncode, p.stdout.decode(errors="replace"), work
+
+
+def fuzz(seconds, tally):
+    t0 = time.time()
+    build = "build-fuzz"
+    log = f"/tmp/zhyve-check-{os.getpid()}-fuzz.log"
+    rc = 0
+    if not (TOP / build / "build.ninja").exists():
+        rc = run(["meson", "setup", build, "-Dfuzzer=true", "-Db_sanitize=address,undefined",
+                  "-Db_lundef=false", "-Dbuildtype=debugoptimized"], log,
+                 {"CC": "clang"})
+    rc = rc or run(["ninja", "-C", build], log)
+    if rc != 0:
+        say("FAILED fuzz: it does not build")
+        tail(log)
+        tally.add(failed=1)
+        return
+    exes = sorted(p for p in (TOP / build / "tests/fuzz").glob("fuzz_*")
+                  if p.is_file() and os.access(p, os.X_OK))
+    if not exes:
+        say("FAILED fuzz: no target was built")
+        tally.add(failed=1)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        jobs = [pool.submit(fuzz_one, e, TOP / "tests/fuzz/corpus" / e.name[5:], seconds)
+                for e in exes]
+        for j in jobs:
+            name, rc, out, work = j.result()
+            runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", out)
+            if rc != 0 or runs is None:
+                say(f"FAILED {name}: exit {rc}; artefacts in {work}")
+                for x in out.splitlines()[-40:]:
+                    say("  | " + x)
+                tally.add(failed=1)
+            else:
+                subprocess.run(["rm", "-rf", work], check=False)
+                tally.add(passed=1)
+                say(f"{name}: {runs.group(1)} runs in {seconds} s, no crash")
+    say(f"fuzz: {time.time() - t0:.0f} s; so far {tally.line()}")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("--long", action="store_true", help="longer fuzzing and engine runs")
+    ap.add_argument("--fuzz-seconds", type=int, default=None)
+    ap.add_argument("--only", help="stages by name, commas between")
+    a = ap.parse_args()
+    only = a.only.split(",") if a.only else None
+    seconds = a.fuzz_seconds if a.fuzz_seconds is not None else (600 if a.long else 60)
+    tally = Tally()
+    t0 = time.time()
+    san = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
+           "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1"}
+
+    def want(name):
+        return only is None or name in only
+
+    subprocess.run([TOP / "tools/kernel.sh", TOP / "tests/.cache/linux"], check=False)
+    if want("gcc"):
+        stage("gcc", "build", [], tally)
+    if want("asan"):
+        stage("asan+ubsan", "build-asan",
+              ["-Db_sanitize=address,undefined", "-Db_lundef=false"], tally, env=san,
+              args=["--timeout-multiplier", "4"])
+    if want("tsan"):
+        stage("tsan", "build-tsan", ["-Db_sanitize=thread", "-Db_lundef=false"], tally,
+              suites=["threads"], args=["--timeout-multiplier", "4"])
+    if want("clang"):
+        stage("clang", "build-clang", [], tally, suites=["unit"], env={"CC": "clang"})
+    if want("fuzz"):
+        fuzz(seconds, tally)
+    for reason, name in sorted(tally.reasons.items()):
+        say(f"skipped in {name}: {reason}")
+    if tally.passed == 0:
+        tally.add(failed=1)
+    say(f"check: {time.time() - t0:.0f} s")
+    say(tally.line())
+    return 1 if tally.failed else 0
+
+
+sys.exit(main())

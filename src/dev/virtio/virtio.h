@@ -74,8 +74,13 @@ struct virtio_model {
 	 * forgotten. Also called before destruction.
 	 */
 	void (*reset)(void *dev);
-	/* The guest has put something on queue q. */
+	/* The guest has put something on the queue; may come for nothing. */
 	void (*notify)(void *dev, struct virtqueue *vq);
+	/*
+	 * As reset(), for one queue (2.6.1). NULL: VIRTIO_F_RING_RESET is not
+	 * offered. The queue may come to life again; notify() tells.
+	 */
+	void (*queue_reset)(void *dev, struct virtqueue *vq);
 };
 
 struct virtio_config {
@@ -96,10 +101,15 @@ struct virtio_config {
 		    "transitional device: offer the pre-1.0 interface too" \
 	}
 
-/* Give pd its identity, BARs, capabilities; call from a pci_model's init. */
+/*
+ * Give pd its identity, BARs, capabilities; call from a pci_model's init. Takes
+ * pd's priv for itself: virtio_priv() yields conf->dev.
+ */
 int virtio_init(struct pci_dev *pd, const struct virtio_config *conf,
     struct virtio_dev **ret, struct error *err);
 void virtio_fini(struct virtio_dev *vd); /* resets first; NULL is allowed */
+void *virtio_priv(struct pci_dev *pd); /* NULL before virtio_init */
+struct virtio_dev *virtio_of(struct pci_dev *pd);
 /* The pci_model hooks of every virtio device. */
 uint64_t virtio_bar_read(
     struct pci_dev *pd, unsigned idx, uint64_t offset, unsigned width);
@@ -118,6 +128,16 @@ void virtio_config_changed(struct virtio_dev *vd);
 void virtio_broken(struct virtio_dev *vd, const char *why);
 
 /* ---- virtqueues; on the data thread, between start and reset ---- */
+/*
+ * A notify() that answers all it finds:
+ *
+ *	do {
+ *		vq_want_notify(vq, false);
+ *		while (vq_pop(vq, &ch, iov, n) == 1)
+ *			... vq_push(vq, ch.head, written);
+ *	} while (vq_want_notify(vq, true));
+ *	vq_flush(vq);
+ */
 unsigned vq_index(const struct virtqueue *vq);
 unsigned vq_size(const struct virtqueue *vq);
 bool vq_enabled(const struct virtqueue *vq);
@@ -131,6 +151,13 @@ int vq_pop(struct virtqueue *vq, struct vq_chain *ch, struct iovec *iov,
 void vq_unpop(struct virtqueue *vq);
 /* Done with the request; written: bytes the device wrote. Any order. */
 void vq_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+/*
+ * What the device wrote into these segments of a request; before vq_push, for
+ * the dirty log of a migration. One load each while that is off.
+ */
+void vq_dirty(struct virtqueue *vq, const struct iovec *iov, unsigned n);
+/* Call notify() for the queue again, after other events had their turn. */
+void vq_again(struct virtqueue *vq);
 /* Interrupt the guest if it wants to know of pushes since the last flush. */
 void vq_flush(struct virtqueue *vq);
 /*

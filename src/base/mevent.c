@@ -190,8 +190,10 @@ mevent_loop_destroy(struct mevent_loop *loop)
 
 	if (loop == NULL)
 		return;
+	pthread_mutex_lock(&loop->lock);
 	while ((post = mevent_post_pop_locked(loop)) != NULL)
 		mevent_post_finish(post, -ECANCELED);
+	pthread_mutex_unlock(&loop->lock);
 	for (uint32_t i = 0; i < loop->nslots; i++)
 		if (loop->slots[i].ev != NULL)
 			mevent_free(loop->slots[i].ev);
@@ -276,12 +278,13 @@ mevent_add(struct mevent_loop *loop, const struct mevent *proto,
 	rc = mevent_slot_take_locked(loop, &ev->slot);
 	if (rc == 0) {
 		ee.data.u64 = mevent_key(ev);
-		/* The event may fire before this returns, so fill first. */
 		loop->slots[ev->slot].ev = ev;
-		*ret = ev;
 		if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, ev->fd, &ee) == -1) {
 			rc = -errno;
 			mevent_slot_drop_locked(loop, ev->slot);
+		} else {
+			/* Still locked: the callback finds it filled. */
+			*ret = ev;
 		}
 	}
 	pthread_mutex_unlock(&loop->lock);

@@ -33,9 +33,15 @@ typedef void (*mevent_signal_fn)(void *arg, int signo);
 typedef void (*mevent_call_fn)(void *arg);
 
 int mevent_loop_create(struct mevent_loop **ret, struct error *err);
-/* Deletes all its events; must not be running. NULL is allowed. */
+/*
+ * Deletes all its events and drops posted calls (-ECANCELED to who waits for
+ * one); must not be running. NULL is allowed.
+ */
 void mevent_loop_destroy(struct mevent_loop *loop);
-/* Run callbacks until mevent_loop_stop(); 0 or negative errno. */
+/*
+ * Run callbacks until mevent_loop_stop(); 0 or negative errno (-EBUSY: it runs
+ * already). Callbacks that were due at a stop are due in the next run.
+ */
 int mevent_loop_run(struct mevent_loop *loop);
 /* As mevent_loop_run(), but one round with at most timeout_ms of waiting. */
 int mevent_loop_once(struct mevent_loop *loop, int timeout_ms);
@@ -43,7 +49,12 @@ int mevent_loop_once(struct mevent_loop *loop, int timeout_ms);
 void mevent_loop_stop(struct mevent_loop *loop);
 bool mevent_loop_is_current(const struct mevent_loop *loop);
 
-/* Level-triggered; fd is borrowed. what may be 0: only hang-ups then. */
+/*
+ * Level-triggered; fd is borrowed and must stay open until the event is
+ * deleted. what may be 0: only hang-ups then. A hang-up is a peer that is gone;
+ * one that has only stopped writing makes fd readable. It is level-triggered as
+ * well: delete the event, or be called again.
+ */
 int mevent_add_fd(struct mevent_loop *loop, int fd, unsigned what,
     mevent_fd_fn fn, void *arg, struct mevent **ret, struct error *err);
 /* An eventfd of the loop's own making, drained before the callback. */
@@ -63,7 +74,11 @@ mevent_timer_set(struct mevent *ev, uint64_t first_ns, uint64_t interval_ns);
 /* Absolute first expiry on CLOCK_MONOTONIC; a past time fires at once. */
 int
 mevent_timer_set_abs(struct mevent *ev, uint64_t when_ns, uint64_t interval_ns);
-/* Blocks the signal for the calling thread and takes it by signalfd. */
+/*
+ * Blocks the signal for the calling thread and takes it by signalfd. Add it
+ * before threads start, so that they inherit the block; it stays after
+ * deletion.
+ */
 int mevent_add_signal(struct mevent_loop *loop, int signo, mevent_signal_fn fn,
     void *arg, struct mevent **ret, struct error *err);
 
@@ -76,7 +91,10 @@ int mevent_set_what(struct mevent *ev, unsigned what);
 void mevent_delete(struct mevent *ev);
 /* Run fn(arg) once on the loop's thread, in order of posting. */
 int mevent_call(struct mevent_loop *loop, mevent_call_fn fn, void *arg);
-/* As mevent_call(), and wait until it has run; at once on the loop's thread. */
+/*
+ * As mevent_call(), and wait until it has run; at once on the loop's thread.
+ * Waits for as long as nobody runs the loop.
+ */
 int mevent_call_wait(struct mevent_loop *loop, mevent_call_fn fn, void *arg);
 
 uint64_t mevent_now_ns(void); /* CLOCK_MONOTONIC */

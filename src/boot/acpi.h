@@ -26,6 +26,8 @@ enum { ACPI_BLOB_RSDP, ACPI_BLOB_TABLES, ACPI_BLOB_FACS };
 /* Largest size of all tables together (4096 CPUs take 300 KiB). */
 #define ACPI_TABLES_MAX (1024 * 1024)
 
+/* Occupied slots of bus 0: bit n is slot n. */
+uint32_t boot_slots(struct pci_bus *pci);
 void acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret);
 /* t is initialised here; tables_fini() in any case. */
 int acpi_build(const struct acpi_desc *d, struct tables *t, struct error *err);

@@ -12,6 +12,21 @@
 #define FACS_ADDR (BOOT_TABLES + 0x40)
 #define LPC_DEFAULT_ADR 0x1f0000 /* where Q35 has it */
 
+uint32_t
+boot_slots(struct pci_bus *pci)
+{
+	uint32_t slots = 0;
+
+	for (struct pci_dev *pd = pci_bus_next(pci, NULL); pd != NULL;
+	     pd = pci_bus_next(pci, pd)) {
+		struct pci_addr addr = pci_dev_addr(pd);
+
+		if (addr.bus == 0)
+			slots |= 1u << addr.slot;
+	}
+	return slots;
+}
+
 void
 acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret)
 {
@@ -21,14 +36,12 @@ acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret)
 	ret->topo = bm->topo;
 	ret->ecam_base = pci_bus_ecam_base(bm->pci);
 	pci_bus_window64(bm->pci, &ret->mem64_base, &ret->mem64_size);
+	ret->slots = boot_slots(bm->pci);
 	ret->lpc_adr = LPC_DEFAULT_ADR;
 	for (struct pci_dev *pd = pci_bus_next(bm->pci, NULL); pd != NULL;
 	     pd = pci_bus_next(bm->pci, pd)) {
 		struct pci_addr addr = pci_dev_addr(pd);
 
-		if (addr.bus != 0)
-			continue;
-		ret->slots |= 1u << addr.slot;
 		if (strcmp(pci_dev_model(pd)->name, "lpc") == 0)
 			ret->lpc_adr = (uint32_t)addr.slot << 16 | addr.func;
 	}

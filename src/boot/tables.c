@@ -96,6 +96,17 @@ tables_error(const struct tables *t)
 	return t->failed;
 }
 
+uint8_t
+tables_sum(const void *p, size_t n)
+{
+	const uint8_t *byte = p;
+	uint8_t sum = 0;
+
+	while (n-- > 0)
+		sum = (uint8_t)(sum + *byte++);
+	return sum;
+}
+
 /* Checksums were recorded behind the pointers that they cover. */
 void
 tables_apply(struct tables *t)
@@ -111,9 +122,8 @@ tables_apply(struct tables *t)
 			memcpy(data + fx->at, &v, fx->size);
 			continue;
 		}
-		for (uint32_t n = 0; n < fx->len; n++)
-			v += data[fx->start + n];
-		data[fx->at] = (uint8_t)(data[fx->at] - v);
+		data[fx->at] = (uint8_t)(data[fx->at] -
+		    tables_sum(data + fx->start, fx->len));
 	}
 }
 

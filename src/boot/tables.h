@@ -54,6 +54,8 @@ void tables_pointer(struct tables *t, unsigned blob, uint32_t at, uint8_t size,
 void tables_checksum(
     struct tables *t, unsigned blob, uint32_t at, uint32_t start, uint32_t len);
 int tables_error(const struct tables *t);
+/* Sum of n bytes modulo 256: 0 over whatever carries a checksum. */
+uint8_t tables_sum(const void *p, size_t n);
 
 /* Fill in pointers and checksums by each blob's gpa. Once. */
 void tables_apply(struct tables *t);

@@ -1,0 +1,22 @@
+/*
+ * The MP table (Intel MultiProcessor Specification 1.4), for guests that do
+ * not read ACPI.
+ */
+#ifndef BOOT_MPTABLE_H
+#define BOOT_MPTABLE_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "vmm/cpuid.h"
+
+/* The floating pointer, 16 bytes, for a configuration table at gpa (4.1). */
+void mptable_pointer(uint32_t gpa, uint8_t ret[16]);
+/*
+ * The configuration table (4.2), appended to b. slots: bit n = slot n of PCI
+ * bus 0 is occupied. CPUs whose APIC id needs more than 8 bits are left out.
+ */
+int
+mptable_build(const struct cpu_topology *topo, uint32_t slots, struct buf *b);
+
+#endif

@@ -509,8 +509,8 @@ mevent_call_wait(struct mevent_loop *loop, mevent_call_fn fn, void *arg)
 	return result;
 }
 
-static bool
-mevent_stopped(const struct mevent_loop *loop)
+bool
+mevent_loop_stopped(const struct mevent_loop *loop)
 {
 	return __atomic_load_n(&loop->stop, __ATOMIC_ACQUIRE) != 0;
 }
@@ -537,7 +537,7 @@ mevent_run_calls(struct mevent_loop *loop)
 	    ? NULL
 	    : container_of(loop->last, struct mevent_post, next);
 	pthread_mutex_unlock(&loop->lock);
-	for (more = end != NULL; more && !mevent_stopped(loop);) {
+	for (more = end != NULL; more && !mevent_loop_stopped(loop);) {
 		pthread_mutex_lock(&loop->lock);
 		post = mevent_post_pop_locked(loop);
 		pthread_mutex_unlock(&loop->lock);
@@ -625,7 +625,7 @@ mevent_round(struct mevent_loop *loop, int timeout_ms)
 
 	/* Calls left over by a stop have lost their wake-up already. */
 	pthread_mutex_lock(&loop->lock);
-	if (loop->first != NULL || mevent_stopped(loop))
+	if (loop->first != NULL || mevent_loop_stopped(loop))
 		timeout_ms = 0;
 	pthread_mutex_unlock(&loop->lock);
 	n = epoll_wait(loop->epfd, batch, BATCH, timeout_ms);
@@ -635,7 +635,7 @@ mevent_round(struct mevent_loop *loop, int timeout_ms)
 		if (batch[i].data.u64 == WAKE_KEY)
 			(void)counter_take(loop->wakefd);
 	mevent_run_calls(loop);
-	for (int i = 0; i < n && !mevent_stopped(loop); i++)
+	for (int i = 0; i < n && !mevent_loop_stopped(loop); i++)
 		if (batch[i].data.u64 != WAKE_KEY)
 			mevent_dispatch(loop, &batch[i]);
 	return 0;
@@ -674,7 +674,7 @@ mevent_loop_run(struct mevent_loop *loop)
 	rc = mevent_loop_enter(loop);
 	if (rc != 0)
 		return rc;
-	while (rc == 0 && !mevent_stopped(loop))
+	while (rc == 0 && !mevent_loop_stopped(loop))
 		rc = mevent_round(loop, -1);
 	__atomic_store_n(&loop->stop, 0, __ATOMIC_RELEASE);
 	mevent_loop_leave(loop);

@@ -47,6 +47,8 @@ int mevent_loop_run(struct mevent_loop *loop);
 int mevent_loop_once(struct mevent_loop *loop, int timeout_ms);
 /* Sticky until the next mevent_loop_run() returns; async-signal-safe. */
 void mevent_loop_stop(struct mevent_loop *loop);
+/* Was it told to stop, and has not returned from mevent_loop_run() since? */
+bool mevent_loop_stopped(const struct mevent_loop *loop);
 bool mevent_loop_is_current(const struct mevent_loop *loop);
 
 /*

@@ -11,11 +11,14 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "dev/fw_cfg.h"
+#include "dev/pci/pci.h"
 #include "vmm/vm.h"
 
 struct platform;
 
 struct platform_config {
+	/* The whole tree, for com1-com4 and the lpc node; NULL = no ports. */
+	const struct config_node *root;
 	bool rtc_localtime; /* RTC holds local time, else UTC */
 	bool fw_cfg; /* lpc.fwcfg=qemu, or needed by the boot path */
 };
@@ -29,6 +32,13 @@ struct platform_config {
  */
 int platform_create(struct vm *vm, const struct platform_config *conf,
     struct platform **ret, struct error *err);
+/*
+ * The PM block follows the LPC bridge's PMBASE. Call it before the bridge is
+ * added. pb must outlive pf's use, pf the guest's run.
+ */
+void platform_attach_pci(struct platform *pf, struct pci_bus *pb);
+/* Serial ports with "wait": block until their clients are there. */
+int platform_wait_clients(struct platform *pf, struct error *err);
 void platform_destroy(struct platform *pf); /* NULL is allowed */
 struct fw_cfg *platform_fw_cfg(struct platform *pf); /* NULL when absent */
 
@@ -60,5 +70,11 @@ extern const struct uart_ports lpc_com_ports[4];
 extern const struct config_key lpc_keys[];
 /* Is comN (0-3) configured? For ACPI tables. */
 bool lpc_com_present(const struct config_node *root, unsigned n);
+/* Its tty specification (caller frees); -ENOENT when it is not configured. */
+int lpc_com_path(
+    const struct config_node *root, unsigned n, char **ret, struct error *err);
+/* "-l comN,conf": name is "comN", conf a tty specification. */
+int lpc_com_parse(struct config_node *root, const char *name, const char *conf,
+    struct error *err);
 
 #endif

@@ -23,7 +23,7 @@ alloc_must_fail(void)
 void *
 alloc_bytes(size_t n)
 {
-	if (alloc_must_fail())
+	if (n > PTRDIFF_MAX || alloc_must_fail())
 		return NULL;
 	return malloc(n != 0 ? n : 1);
 }
@@ -31,11 +31,12 @@ alloc_bytes(size_t n)
 void *
 alloc_zero(size_t count, size_t size)
 {
-	if (alloc_must_fail())
+	size_t n;
+
+	if (__builtin_mul_overflow(count, size, &n) || n > PTRDIFF_MAX ||
+	    alloc_must_fail())
 		return NULL;
-	if (count == 0 || size == 0)
-		count = size = 1;
-	return calloc(count, size);
+	return calloc(1, n != 0 ? n : 1);
 }
 
 void *
@@ -43,7 +44,8 @@ alloc_resize(void *p, size_t count, size_t size)
 {
 	size_t n;
 
-	if (alloc_must_fail() || __builtin_mul_overflow(count, size, &n))
+	if (__builtin_mul_overflow(count, size, &n) || n > PTRDIFF_MAX ||
+	    alloc_must_fail())
 		return NULL;
 	return realloc(p, n != 0 ? n : 1);
 }

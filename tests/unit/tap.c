@@ -27,6 +27,7 @@
 static int note_fd = -1;
 static char tmp_root[64];
 static char tmp_dir[96];
+static _Thread_local char context[256];
 
 /* Print one diagnostic line; control characters would break the format. */
 static void __attribute__((format(printf, 1, 0)))
@@ -59,11 +60,23 @@ tap_note(const char *fmt, ...)
 }
 
 void
+tap_context(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(context, sizeof(context), fmt, ap);
+	va_end(ap);
+}
+
+void
 tap_fail_at(const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
 	tap_note("%s:%d:", file, line);
+	if (context[0] != '\0')
+		tap_note("with %s", context);
 	va_start(ap, fmt);
 	diag(fmt, ap);
 	va_end(ap);

@@ -50,6 +50,8 @@ tap_main(int argc, char **argv, const struct tap_test *tests, size_t ntests);
 const char *tap_tmpdir(void);
 /* A "# ..." line of output. */
 void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What is being tried: printed when a check of this thread fails. */
+void tap_context(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* End this test: it cannot run here, and why. */
 _Noreturn void
 tap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -22,6 +22,7 @@ bad_check(void)
 static void
 bad_values(void)
 {
+	tap_context("case %d", 3);
 	tap_check_u64(7, 8);
 }
 
@@ -164,6 +165,7 @@ failed_checks_show_place_and_values(void)
 	check_sample("bad_check", "not ok", "tap_test.c:");
 	check_sample("bad_check", "not ok", "# is false: 1 + 1 == 3\n");
 	check_sample("bad_values", "not ok", "# 7 = 7 (0x7), want 8 (0x8)\n");
+	check_sample("bad_values", "not ok", "# with case 3\n");
 	check_sample("bad_text", "not ok", "# got  'one\\x0atwo'\n");
 	check_sample("bad_text", "not ok", "# want '(NULL)'\n");
 }

@@ -40,18 +40,16 @@ check_tables(const struct config_node *root, struct error *err)
 }
 
 struct pci_check {
-	unsigned lpc;
-	const struct config_node *root;
+	unsigned lpc; /* bridges so far */
 };
 
 static int
 check_pci_node(void *arg, struct pci_addr addr, const struct config_node *node,
     struct error *err)
 {
-	const struct config_key *tables[] = { schema_device_keys, NULL, NULL };
 	const char *name = config_get_raw(node, "device");
 	struct pci_check *chk = arg;
-	const struct pci_model *model;
+	const struct pci_model *model = NULL;
 	char path[64];
 	int rc;
 
@@ -60,10 +58,8 @@ check_pci_node(void *arg, struct pci_addr addr, const struct config_node *node,
 		    "%s.device is missing; it names the device model",
 		    config_path(node, path, sizeof(path)));
 	rc = schema_find_model(name, &model, err);
-	if (rc == 0) {
-		tables[1] = model->keys;
-		rc = config_check(node, tables, NULL, err);
-	}
+	if (rc == 0)
+		rc = pci_conf_check(node, &model, err);
 	if (rc == 0 && strcmp(model->name, "lpc") == 0) {
 		if (addr.bus != 0)
 			rc = error_set(
@@ -145,7 +141,7 @@ check_fw_cfg(const struct config_node *root, struct error *err)
 int
 machine_check(const struct config_node *root, struct error *err)
 {
-	struct pci_check chk = { .root = root };
+	struct pci_check chk = { 0 };
 	struct vm_mem_config mem;
 	struct cpu_topology topo;
 	uint8_t uuid[16];

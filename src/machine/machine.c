@@ -161,6 +161,7 @@ build_platform(struct machine *m, struct error *err)
 {
 	const char *fwcfg = config_get_raw(m->root, "lpc.fwcfg");
 	struct platform_config conf = {
+		.root = m->root,
 		.fw_cfg = config_find_node(m->root, "fw_cfg") != NULL ||
 		    (fwcfg != NULL && strcmp(fwcfg, "qemu") == 0),
 	};
@@ -188,8 +189,10 @@ build_pci(struct machine *m, struct error *err)
 {
 	int rc = pci_bus_create(m->vm, &m->pci, err);
 
-	if (rc == 0)
-		rc = settings_each_pci(m->root, add_pci_device, m, err);
+	if (rc < 0)
+		return rc;
+	platform_attach_pci(m->platform, m->pci);
+	rc = settings_each_pci(m->root, add_pci_device, m, err);
 	if (rc == 0)
 		rc = pci_bus_assign(m->pci, err);
 	return rc;
@@ -341,33 +344,24 @@ machine_build(
 	return 0;
 }
 
-static const char *const stop_names[] = {
-	[VM_STOP_RESET] = "reboot",
-	[VM_STOP_POWEROFF] = "poweroff",
-	[VM_STOP_HALT] = "halt",
-	[VM_STOP_TRIPLE_FAULT] = "triple fault",
-	[VM_STOP_ERROR] = "error",
-};
-
 enum vm_stop
 machine_run(struct machine *m)
 {
 	const struct cpu_topology *topo = vm_topology(m->vm);
-	enum vm_stop why;
-	char cpus[16];
+	struct error err = ERROR_INIT;
+	char cpus[16], memory[24];
 
 	snprintf(cpus, sizeof(cpus), "%u", topo->cpus);
-	log_event(LOG_INFO, "machine", "started",
+	snprintf(memory, sizeof(memory), "%juM",
+	    (uintmax_t)(vm_mem_size(vm_mem(m->vm)) / MiB));
+	log_event(LOG_INFO, "machine", "ready",
 	    (struct log_field[]){ { "vm", m->name },
 		{ "engine", vm_engine_ops(m->vm)->name }, { "cpus", cpus },
-		{ NULL, NULL } });
-	why = vm_run(m->vm);
-	log_event(why == VM_STOP_ERROR ? LOG_ERR : LOG_INFO, "machine",
-	    "stopped",
-	    (struct log_field[]){ { "vm", m->name },
-		{ "reason", stop_names[why] },
-		{ "cause", vm_stop_cause(m->vm) }, { NULL, NULL } });
-	return why;
+		{ "memory", memory }, { NULL, NULL } });
+	/* A signal may end the wait: then its reason came first and wins. */
+	if (platform_wait_clients(m->platform, &err) < 0)
+		vm_stop(m->vm, VM_STOP_ERROR, err.text);
+	return vm_run(m->vm);
 }
 
 const char *
@@ -382,9 +376,10 @@ machine_destroy(struct machine *m)
 	if (m == NULL)
 		return;
 	machine_signals_drop(m);
+	/* The platform follows registers of the bridge: it goes first. */
+	platform_destroy(m->platform);
 	if (m->pci != NULL)
 		pci_bus_destroy(m->pci);
-	platform_destroy(m->platform);
 	vm_destroy(m->vm);
 	free(m->name);
 	free(m);

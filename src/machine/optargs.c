@@ -391,8 +391,8 @@ make_device(struct config_node *root, struct pci_addr addr, const char *model,
 	other = config_get_raw(node, "device");
 	if (other != NULL)
 		return error_set(err, EEXIST,
-		    "there already is a device '%s' at %u:%u:%u", other,
-		    addr.bus, addr.slot, addr.func);
+		    "two devices in one slot: %u:%u:%u holds '%s' already",
+		    addr.bus, addr.slot, addr.func, other);
 	*ret = node;
 	return config_set(node, "device", model, err);
 }

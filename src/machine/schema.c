@@ -58,6 +58,8 @@ const struct config_key schema_top_keys[] = {
 	    "its content as text" },
 	{ "fw_cfg.*.file", CONFIG_PATH, NULL, NULL, 0,
 	    "host file that holds its content" },
+	{ "vars.*", CONFIG_STRING, NULL, NULL, 0,
+	    "free for use in references" },
 	{ "restore.path", CONFIG_PATH, NULL, NULL, 0,
 	    "saved machine to resume from" },
 	{ NULL }
@@ -138,12 +140,6 @@ static const struct config_key debug_keys[] = {
 	    "accepted for illumos; see log.level" },
 	{ NULL }
 };
-
-const struct config_key schema_device_keys[] = {
-	{ "device", CONFIG_STRING, NULL, NULL, 0,
-	    "device model" },
-	{ NULL }
-};
 /* clang-format on */
 
 const struct schema_table schema_tables[] = {
@@ -151,7 +147,7 @@ const struct schema_table schema_tables[] = {
 	{ "memory", "", schema_memory_keys },
 	{ "boot", "", boot_keys },
 	{ "x86", "", schema_x86_keys },
-	{ "lpc", "", lpc_keys },
+	{ "lpc", "lpc", lpc_keys },
 	{ "smbios", "", smbios_keys },
 	{ "gdb", "", gdb_keys },
 	{ "domains", "", domain_keys },
@@ -229,10 +225,8 @@ schema_check_value(
 	return config_get_str(node, t->keys, path, &text, err);
 }
 
-/* Names that count under another one: illumos' and old ones. */
-static const struct {
-	const char *from, *to;
-} aliases[] = {
+/* illumos' names and old ones. */
+const struct schema_alias schema_aliases[] = {
 	{ "bootrom", "lpc.bootrom" },
 	{ "bootvars", "lpc.bootvars" },
 	{ "smbios.family", "system.family_name" },
@@ -242,22 +236,23 @@ static const struct {
 	{ "smbios.sku", "system.sku" },
 	{ "smbios.version", "system.version" },
 	{ "virtio.msix", "virtio_msix" },
+	{ NULL, NULL },
 };
 
 int
 schema_canonical(struct config_node *root, struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
-		const char *value = config_get_raw(root, aliases[i].from);
+	for (const struct schema_alias *a = schema_aliases; a->from; a++) {
+		const char *value = config_get_raw(root, a->from);
 		int rc;
 
 		if (value == NULL)
 			continue;
-		rc = config_set(root, aliases[i].to, value, err);
+		rc = config_set(root, a->to, value, err);
 		if (rc == 0)
-			rc = config_unset(root, aliases[i].from);
+			rc = config_unset(root, a->from);
 		if (rc < 0)
-			return error_prefix(err, "%s", aliases[i].from);
+			return error_prefix(err, "%s", a->from);
 	}
 	return 0;
 }

@@ -34,13 +34,11 @@ extern const struct schema_table schema_tables[]; /* ends with no section */
 extern const struct config_key schema_top_keys[];
 extern const struct config_key schema_memory_keys[];
 extern const struct config_key schema_x86_keys[];
-/* Every device node has these besides its model's. */
-extern const struct config_key schema_device_keys[];
 
 /*
- * The row that describes a full name ("memory.size"), or NULL. Names below
- * pci.B.S.F are not looked up. *ret_rest: the name relative to the table's
- * node, *ret_node: that node's name.
+ * The row that describes a full name ("memory.size") and its table (ret_table
+ * may be NULL); NULL when there is none. The names below pci.B.S.F are the
+ * models' and not looked up.
  */
 const struct config_key *
 schema_find(const char *path, const struct schema_table **ret_table);
@@ -52,10 +50,18 @@ schema_find(const char *path, const struct schema_table **ret_table);
 int schema_check_value(
     const struct config_node *root, const char *path, struct error *err);
 
-/* Move values from names accepted for others to the names that count. */
+/* Names accepted for others; ends with a row without names. */
+struct schema_alias {
+	const char *from, *to;
+};
+extern const struct schema_alias schema_aliases[];
+/* Move values from these names to those that count. */
 int schema_canonical(struct config_node *root, struct error *err);
 
 /* ---- what this build does not have ---- */
+
+/* Device models of bhyve(8) that are not built yet; NULL-terminated. */
+extern const char *const schema_unbuilt_models[];
 
 /*
  * A configuration value that asks for a feature not built yet is refused with

@@ -26,8 +26,7 @@ static const struct {
 	{ "tpm", "-l tpm", "a TPM" },
 };
 
-/* Device models of the man page that are still to come. */
-static const char *const models[] = {
+const char *const schema_unbuilt_models[] = {
 	"ahci",
 	"ahci-cd",
 	"ahci-hd",
@@ -47,6 +46,7 @@ static const char *const models[] = {
 	"virtio-rnd",
 	"virtio-scsi",
 	"xhci",
+	NULL,
 };
 
 static bool
@@ -102,8 +102,8 @@ nearest_model(const char *name)
 
 	for (size_t i = 0; pci_models[i] != NULL && n < 32; i++)
 		names[n++] = pci_models[i]->name;
-	for (size_t i = 0; i < ARRAY_LEN(models) && n < ARRAY_LEN(names); i++)
-		names[n++] = models[i];
+	for (size_t i = 0; schema_unbuilt_models[i] != NULL && n < 64; i++)
+		names[n++] = schema_unbuilt_models[i];
 	return str_nearest(name, names, n);
 }
 
@@ -119,8 +119,8 @@ schema_find_model(
 		return 0;
 	}
 	buf_init(&list, 4096);
-	for (size_t i = 0; i < ARRAY_LEN(models); i++) {
-		if (strcmp(models[i], name) != 0)
+	for (size_t i = 0; schema_unbuilt_models[i] != NULL; i++) {
+		if (strcmp(schema_unbuilt_models[i], name) != 0)
 			continue;
 		error_set(err, ENOTSUP,
 		    "device '%s' is not built into this zhyve yet; "

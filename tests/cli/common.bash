@@ -1,0 +1,42 @@
+# For all tests of the command line. BHYVE: the program under test; CLI_DIR:
+# this folder; GOLDEN: tests/golden.
+BHYVE=${BHYVE:-build/cmd/bhyve/bhyve}
+GOLDEN=${GOLDEN:-tests/golden}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# Run bhyve: $status, $out (stdout), $err (stderr), both also as files.
+bhyve() {
+	status=0
+	timeout -k 5 60 "$BHYVE" "$@" >"$BATS_TEST_TMPDIR/.out" \
+		2>"$BATS_TEST_TMPDIR/.err" </dev/null || status=$?
+	out=$(cat "$BATS_TEST_TMPDIR/.out")
+	err=$(cat "$BATS_TEST_TMPDIR/.err")
+}
+
+# refused TEXT ARG...: exit status 4, nothing on stdout, exactly this one line
+# on stderr. A '*' in TEXT stands for anything.
+refused() {
+	local want="bhyve: $1"
+	shift
+	bhyve "$@"
+	# shellcheck disable=SC2053
+	if [ "$status" -ne 4 ] || [ -n "$out" ] || [[ $err != $want ]] ||
+		[ "$(wc -l <"$BATS_TEST_TMPDIR/.err")" -ne 1 ]; then
+		printf 'bhyve %s\nstatus %s, stdout "%s"\nstderr "%s"\nwanted "%s"\n' \
+			"$*" "$status" "$out" "$err" "$want"
+		return 1
+	fi
+}
+
+# Nothing may be left in the test's folder but what is named.
+left_behind() {
+	local rest
+	rest=$(find . -mindepth 1 ! -name .out ! -name .err | sort | tr '\n' ' ')
+	[ "$rest" = "$1" ] || {
+		echo "left behind: $rest"
+		return 1
+	}
+}

@@ -64,6 +64,8 @@ int net_parse(struct config_node *node, const char *opts, struct error *err);
 unsigned net_queues(const struct net_backend *nb);
 unsigned net_offloads(const struct net_backend *nb); /* what it can take */
 int net_set_offloads(struct net_backend *nb, unsigned offloads);
+/* 12, or 10 for a legacy driver without mergeable buffers (5.1.6.1). */
+int net_set_hdr_len(struct net_backend *nb, unsigned len);
 /* Start delivering readable() for queue q on the loop. */
 int net_attach(struct net_backend *nb, unsigned q, struct mevent_loop *loop,
     const struct net_ops *ops, void *arg, struct error *err);

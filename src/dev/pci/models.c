@@ -10,5 +10,7 @@ const struct pci_model *const pci_models[] = {
 	&pci_model_hostbridge,
 	&pci_model_amd_hostbridge,
 	&pci_model_lpc,
+	&pci_model_virtio_console,
+	&pci_model_virtio_net,
 	NULL,
 };

@@ -9,5 +9,7 @@
 extern const struct pci_model pci_model_hostbridge;
 extern const struct pci_model pci_model_amd_hostbridge;
 extern const struct pci_model pci_model_lpc;
+extern const struct pci_model pci_model_virtio_console;
+extern const struct pci_model pci_model_virtio_net;
 
 #endif

@@ -42,6 +42,10 @@ const struct config_key schema_top_keys[] = {
 	    "the real-time clock shows local time, else UTC" },
 	{ "virtio_msix", CONFIG_BOOL, "true", NULL, 0,
 	    "virtio devices use MSI-X, else MSI" },
+	{ "virtio.legacy", CONFIG_BOOL, "false", NULL, 0,
+	    "default of every virtio device's legacy" },
+	{ "virtio.modern", CONFIG_BOOL, "true", NULL, 0,
+	    "virtio devices offer the interface of virtio 1.0" },
 	{ "pci.enable_bars", CONFIG_BOOL, "true", NULL, 0,
 	    "decode of assigned BARs is on when the guest starts" },
 	{ "keyboard.layout", CONFIG_STRING, NULL, NULL, 0,
@@ -223,36 +227,4 @@ schema_check_value(
 	    key->type == CONFIG_ENUM)
 		return config_get_uint(node, t->keys, path, &num, err);
 	return config_get_str(node, t->keys, path, &text, err);
-}
-
-/* illumos' names and old ones. */
-const struct schema_alias schema_aliases[] = {
-	{ "bootrom", "lpc.bootrom" },
-	{ "bootvars", "lpc.bootvars" },
-	{ "smbios.family", "system.family_name" },
-	{ "smbios.manufacturer", "system.manufacturer" },
-	{ "smbios.product", "system.product_name" },
-	{ "smbios.serial", "system.serial_number" },
-	{ "smbios.sku", "system.sku" },
-	{ "smbios.version", "system.version" },
-	{ "virtio.msix", "virtio_msix" },
-	{ NULL, NULL },
-};
-
-int
-schema_canonical(struct config_node *root, struct error *err)
-{
-	for (const struct schema_alias *a = schema_aliases; a->from; a++) {
-		const char *value = config_get_raw(root, a->from);
-		int rc;
-
-		if (value == NULL)
-			continue;
-		rc = config_set(root, a->to, value, err);
-		if (rc == 0)
-			rc = config_unset(root, a->from);
-		if (rc < 0)
-			return error_prefix(err, "%s", a->from);
-	}
-	return 0;
 }

@@ -55,7 +55,10 @@ struct schema_alias {
 	const char *from, *to;
 };
 extern const struct schema_alias schema_aliases[];
-/* Move values from these names to those that count. */
+/*
+ * Move values from these names to those that count, and hand values given once
+ * to every device that they are meant for.
+ */
 int schema_canonical(struct config_node *root, struct error *err);
 
 /* ---- what this build does not have ---- */

@@ -8,22 +8,31 @@
 #include "base/str.h"
 #include "machine/schema.h"
 
-/* Asked for by the presence of a value or node, or by a value of true. */
+/* When does a variable ask for the feature? */
+enum asks { WHEN_SET, WHEN_NONZERO, WHEN_TRUE, WHEN_FALSE };
+
 static const struct {
 	const char *var;
-	const char *option; /* as the user wrote it */
+	enum asks asks;
+	const char *option; /* as the user wrote it; a value follows */
 	const char *what;
-	bool boolean;
 } features[] = {
-	{ "gdb.port", "-G", "the GDB debug server" },
-	{ "keyboard.layout", "-K", "the keyboard layout of a VNC console" },
-	{ "domains", "-n", "guest NUMA" },
-	{ "restore.path", "-r", "resuming from a snapshot" },
-	{ "suspend_at_boot", "-d", "holding the virtual CPUs at boot", true },
-	{ "lpc.bootrom", "-l bootrom,", "booting from a ROM" },
-	{ "lpc.bootvars", "-l bootrom,", "booting from a ROM" },
-	{ "lpc.pc-testdev", "-l pc-testdev", "the PC test device", true },
-	{ "tpm", "-l tpm", "a TPM" },
+	{ "gdb.port", WHEN_NONZERO, "-G ", "the GDB debug server" },
+	{ "keyboard.layout", WHEN_SET, "-K ",
+	    "the keyboard layout of a VNC console" },
+	{ "domains", WHEN_SET, "-n", "guest NUMA" },
+	{ "restore.path", WHEN_SET, "-r ", "resuming from a snapshot" },
+	{ "suspend_at_boot", WHEN_TRUE, "-d",
+	    "holding the virtual CPUs at boot" },
+	{ "lpc.bootrom", WHEN_SET, "-l bootrom,", "booting from a ROM" },
+	{ "lpc.bootvars", WHEN_SET, "lpc.bootvars=", "booting from a ROM" },
+	{ "lpc.pc-testdev", WHEN_TRUE, "-l pc-testdev", "the PC test device" },
+	{ "tpm", WHEN_SET, "-l tpm", "a TPM" },
+	{ "virtio_msix", WHEN_FALSE, "-W", "virtio with MSI only" },
+	{ "virtio.modern", WHEN_FALSE, "virtio.modern=false",
+	    "virtio without the interface of virtio 1.0" },
+	{ "pci.enable_bars", WHEN_FALSE, "pci.enable_bars=false",
+	    "a start without assigned BARs" },
 };
 
 const char *const schema_unbuilt_models[] = {
@@ -53,31 +62,30 @@ static bool
 asked_for(const struct config_node *root, size_t i)
 {
 	const char *raw = config_get_raw(root, features[i].var);
-	bool on;
+	bool on = false;
 
 	if (raw == NULL)
 		return config_find_node(root, features[i].var) != NULL;
-	if (features[i].boolean)
-		return str_to_bool(raw, &on) < 0 || on;
-	return strcmp(raw, "0") != 0;
+	if (features[i].asks == WHEN_TRUE || features[i].asks == WHEN_FALSE)
+		return str_to_bool(raw, &on) < 0 ||
+		    on == (features[i].asks == WHEN_TRUE);
+	return features[i].asks == WHEN_SET || strcmp(raw, "0") != 0;
 }
 
 int
 schema_check_unbuilt(const struct config_node *root, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(features); i++) {
-		const char *option = features[i].option;
 		const char *raw = config_get_raw(root, features[i].var);
-		size_t n = strlen(option);
 
 		if (!asked_for(root, i))
 			continue;
-		if (raw == NULL || features[i].boolean)
+		if (raw == NULL || features[i].asks == WHEN_TRUE ||
+		    features[i].asks == WHEN_FALSE)
 			raw = "";
 		return error_set(err, ENOTSUP,
-		    "%s%s%s: %s is not built into this zhyve yet", option,
-		    raw[0] != '\0' && option[n - 1] != ',' ? " " : "", raw,
-		    features[i].what);
+		    "%s%s: %s is not built into this zhyve yet",
+		    features[i].option, raw, features[i].what);
 	}
 	return 0;
 }

@@ -6,8 +6,8 @@
  * An OFD lock on the image (exclusive, shared when read-only) keeps a second
  * writer off; a lock conflict is an error that names the file.
  *
- * Threads: everything except block_open/close is called on the loop's thread,
- * completions run there too.
+ * Threads: everything except block_open and block_close is called on the loop's
+ * thread, completions run there too.
  */
 #ifndef DEV_BLOCK_BLOCK_H
 #define DEV_BLOCK_BLOCK_H
@@ -63,7 +63,8 @@ struct block_req {
 	bool unmap; /* WRITE_ZEROES may deallocate */
 	uint64_t offset; /* bytes, sector multiple */
 	uint64_t len; /* bytes; READ/WRITE: sum of iov */
-	struct iovec *iov; /* may be changed by the back end */
+	/* Changed by the back end while in flight, restored at the end. */
+	struct iovec *iov;
 	int iovcnt;
 	/* status: 0 or negative errno */
 	void (*done)(struct block_req *req, int status);
@@ -89,15 +90,26 @@ struct block_info {
  */
 int block_open(struct mevent_loop *loop, const struct config_node *node,
     const struct config_key *keys, struct block_dev **ret, struct error *err);
-void block_close(struct block_dev *bd); /* waits for what is in flight */
+/* Drains first; on the loop's thread, or when that no longer runs. */
+void block_close(struct block_dev *bd); /* NULL is allowed */
 const struct block_info *block_info(const struct block_dev *bd);
 /* Parse the -s text "path[,opt[=v]]..." into the node. */
 int block_parse(struct config_node *node, const char *opts, struct error *err);
 
-/* Queue a request; block_kick() starts what was queued since (one system
- * call for the batch). Range errors complete with -EINVAL. */
+/*
+ * Queue a request; block_kick() starts what was queued since (one system
+ * call for the batch). Range errors complete with -EINVAL. done() may run
+ * inside block_kick(), never inside block_submit(); it may submit and kick.
+ */
 void block_submit(struct block_dev *bd, struct block_req *req);
 void block_kick(struct block_dev *bd);
 unsigned block_inflight(const struct block_dev *bd);
+/* Called after each batch of completions; the place for one interrupt. */
+void block_on_batch(struct block_dev *bd, void (*fn)(void *arg), void *arg);
+/*
+ * Complete what was not started with -ECANCELED and wait for the rest; done()
+ * runs for all of them before it returns, and must not submit.
+ */
+void block_drain(struct block_dev *bd);
 
 #endif

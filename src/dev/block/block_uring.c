@@ -1,0 +1,191 @@
+/*
+ * Reads, writes and flushes by io_uring. One io_uring_enter() starts a batch;
+ * what the page cache answers at once is collected right after it, without
+ * another wake-up. The ring's own descriptor tells the loop of the rest.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "dev/block/block_impl.h"
+
+struct block_uring {
+	struct block_dev *bd;
+	struct io_uring ring;
+	struct mevent *event;
+	unsigned inflight; /* in the ring or in the kernel */
+};
+
+int block_uring_refuse;
+
+static void
+uring_readable(void *arg, int fd, unsigned what)
+{
+	const struct block_uring *u = arg;
+
+	block_run(u->bd);
+}
+
+static int
+uring_setup(struct io_uring *ring)
+{
+	/* Completions need no interruption of the thread: it comes by. */
+	struct io_uring_params par = { .flags = IORING_SETUP_COOP_TASKRUN };
+	int rc;
+
+	if (block_uring_refuse != 0)
+		return -block_uring_refuse;
+	rc = io_uring_queue_init_params(BLOCK_URING_DEPTH, ring, &par);
+	if (rc == -EINVAL) /* before Linux 5.19 */
+		rc = io_uring_queue_init(BLOCK_URING_DEPTH, ring, 0);
+	return rc;
+}
+
+int
+block_uring_create(struct block_dev *bd, struct block_uring **ret)
+{
+	struct block_uring *u;
+	int rc;
+
+	u = alloc_zero(1, sizeof(*u));
+	if (u == NULL)
+		return -ENOMEM;
+	u->bd = bd;
+	rc = uring_setup(&u->ring);
+	if (rc != 0) {
+		free(u);
+		return rc;
+	}
+	/*
+	 * The file is not registered with the ring: the kernel takes rings
+	 * apart after the process has ended, and would keep the image locked
+	 * until then.
+	 */
+	rc = mevent_add_fd(bd->loop, u->ring.ring_fd, MEVENT_READ,
+	    uring_readable, u, &u->event, NULL);
+	if (rc != 0) {
+		block_uring_destroy(u);
+		return rc;
+	}
+	*ret = u;
+	return 0;
+}
+
+void
+block_uring_destroy(struct block_uring *u)
+{
+	if (u == NULL)
+		return;
+	mevent_delete(u->event);
+	io_uring_queue_exit(&u->ring);
+	free(u);
+}
+
+static void
+uring_prep_rw(
+    struct io_uring_sqe *sqe, struct block_dev *bd, struct block_req *req)
+{
+	struct block_piece p;
+	bool read = req->op == BLOCK_READ;
+	int fd = bd->fd;
+
+	block_next_piece(bd, req, &p);
+	if (p.n == 1 && p.one.iov_len <= INT32_MAX) {
+		/* Without a vector the kernel has less to copy and check. */
+		unsigned len = (unsigned)p.one.iov_len;
+
+		if (read)
+			io_uring_prep_read(
+			    sqe, fd, p.one.iov_base, len, p.offset);
+		else
+			io_uring_prep_write(
+			    sqe, fd, p.one.iov_base, len, p.offset);
+	} else if (read) {
+		io_uring_prep_readv(sqe, fd, p.iov, (unsigned)p.n, p.offset);
+	} else {
+		io_uring_prep_writev(sqe, fd, p.iov, (unsigned)p.n, p.offset);
+	}
+}
+
+static void
+uring_prep(struct block_uring *u, struct block_req *req)
+{
+	/* There are as many entries as requests may be in flight. */
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+	if (sqe == NULL) {
+		u->inflight--;
+		block_finish(u->bd, req, -EBUSY);
+		return;
+	}
+	if (req->op == BLOCK_FLUSH)
+		io_uring_prep_fsync(sqe, u->bd->fd, IORING_FSYNC_DATASYNC);
+	else
+		uring_prep_rw(sqe, u->bd, req);
+	io_uring_sqe_set_data(sqe, req);
+}
+
+void
+block_uring_start(struct block_uring *u, struct block_req *req)
+{
+	u->inflight++;
+	uring_prep(u, req);
+}
+
+bool
+block_uring_submit(struct block_uring *u)
+{
+	int rc;
+
+	while (io_uring_sq_ready(&u->ring) != 0) {
+		rc = io_uring_submit(&u->ring);
+		if (rc == -EINTR)
+			continue;
+		/* Out of memory for the moment; some end, then try again. */
+		if (rc <= 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+uring_complete(struct block_uring *u, struct block_req *req, int res)
+{
+	int rc = res;
+
+	if (req->op != BLOCK_FLUSH)
+		rc = block_piece_done(u->bd, req, res);
+	else if (res == -EINTR || res == -EAGAIN)
+		rc = 1;
+	if (rc == 1) {
+		uring_prep(u, req);
+		/* Someone must come and submit it. */
+		u->bd->completed++;
+		return;
+	}
+	u->inflight--;
+	block_finish(u->bd, req, rc);
+}
+
+void
+block_uring_reap(struct block_uring *u, bool wait)
+{
+	struct io_uring_cqe *cqe;
+
+	if (wait)
+		(void)io_uring_submit_and_wait(&u->ring, 1);
+	while (io_uring_peek_cqe(&u->ring, &cqe) == 0 && cqe != NULL) {
+		struct block_req *req = io_uring_cqe_get_data(cqe);
+		int res = cqe->res;
+
+		io_uring_cqe_seen(&u->ring, cqe);
+		uring_complete(u, req, res);
+	}
+}
+
+unsigned
+block_uring_inflight(const struct block_uring *u)
+{
+	return u->inflight;
+}

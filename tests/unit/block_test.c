@@ -289,6 +289,11 @@ torture(const char *opts, const char *aio, unsigned misalign)
 		    0);
 	tap_check(memcmp(all, t->ref, SIZE) == 0);
 	finish(t->bd);
+	for (unsigned i = 0; i < SLOTS; i++)
+		free(t->op[i].buf - misalign);
+	free(t->ref);
+	free(t);
+	free(all);
 }
 
 static void

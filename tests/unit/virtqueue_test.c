@@ -507,6 +507,8 @@ writes_are_marked_dirty(void)
 	vq_dirty(vq, iov, ch.nwrite);
 	tap_check_u64(mem.dirty, 100);
 	vq_push(vq, 0, 100);
+	tap_check_u64(mem.dirty, 100 + 8);
+	vq_flush(vq); /* the index */
 	tap_check_u64(mem.dirty, 100 + 8 + 2);
 	vq_want_notify(vq, false);
 	tap_check_u64(mem.dirty, 100 + 8 + 2 + 2);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run a test guest and pass its TAP on. Usage:
 #   run.sh BHYVE EXPECTED-STATUS GUEST.elf CMDLINE [bhyve options ...]
-# "DISK" in the options is replaced by a fresh 16 MiB image.
+# In the options DISK becomes a fresh 16 MiB image, TMP/ a folder of the run's.
 # The guest's own "Bail out!" or a wrong exit status makes the run fail.
 set -u
 bhyve=$1 want=$2 guest=$3 cmdline=$4
@@ -11,7 +11,7 @@ trap 'rm -rf "$tmp"' EXIT
 truncate -s 16M "$tmp/disk.img"
 n=$#
 while [ "$n" -gt 0 ]; do
-	a=$(printf '%s' "$1" | sed "s,DISK,$tmp/disk.img,g")
+	a=$(printf '%s' "$1" | sed "s,DISK,$tmp/disk.img,g;s,TMP/,$tmp/,g")
 	shift
 	set -- "$@" "$a"
 	n=$((n - 1))

@@ -28,6 +28,15 @@ struct cpu_topology {
 	unsigned cpus, sockets, cores, threads;
 };
 
+/*
+ * Frequency of the local APICs' timers and of the crystal that leaf 0x15 names
+ * (Linux takes them for the same). KVM's is fixed; an engine must have it too,
+ * so that a timer count that was saved means the same time on every engine.
+ */
+#define CPUID_APIC_HZ UINT64_C(1000000000)
+
+/* At least one vCPU, the product right: 0 or -EINVAL. */
+int topology_check(const struct cpu_topology *topo, struct error *err);
 /* APIC id of a vCPU: packed by the topology, power-of-two field widths. */
 uint32_t topology_apic_id(const struct cpu_topology *topo, unsigned vcpu);
 

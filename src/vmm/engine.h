@@ -123,7 +123,10 @@ struct engine_ops {
 	 */
 	bool (*vcpu_is_dead)(struct engine_vcpu *vcpu);
 
-	/* Message-signalled interrupt: the address and data of the write. */
+	/*
+	 * Message-signalled interrupt: the address and data of the write. > 0:
+	 * a local APIC took it, 0: none did (disabled, no such), < 0: error.
+	 */
 	int (*msi)(struct engine_vm *vm, uint64_t addr, uint32_t data);
 	/*
 	 * The PIC's INT output changed. While high, the boot processor calls
@@ -144,6 +147,12 @@ struct engine_ops {
 	 */
 	int (*irqfd)(struct engine_vm *vm, int fd, uint64_t addr, uint32_t data,
 	    bool on);
+	/*
+	 * Between begin and its end, irqfd changes may be held back and made
+	 * at once (turning on a device's many vectors). Nests; NULL: not
+	 * needed.
+	 */
+	int (*irq_batch)(struct engine_vm *vm, bool begin);
 	/*
 	 * A guest write to addr of len bytes (0: any) signals fd instead of
 	 * coming to the bus. -ENOSYS: not offered; the write then comes

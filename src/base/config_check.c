@@ -18,7 +18,7 @@
 /* A reference that leads this deep is a loop in practice. */
 #define EXPAND_MAX_DEPTH 16
 /* References in all; values that double each other run into this. */
-#define EXPAND_MAX_REFERENCES 4096
+#define EXPAND_MAX_REFERENCES 256
 /* Candidates for the nearest name; tables are shorter. */
 #define NEAREST_MAX_ROWS 256
 

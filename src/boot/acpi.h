@@ -32,6 +32,10 @@ void acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret);
 /* t is initialised here; tables_fini() in any case. */
 int acpi_build(const struct acpi_desc *d, struct tables *t, struct error *err);
 
+/* Place and apply t: the tables at the top of low RAM, RSDP and FACS below. */
+int acpi_place(struct vm_mem *mem, struct tables *t, struct boot_acpi *ret,
+    struct error *err);
+
 /* Size of the common header; its fields (ACPI 6.5, table 5.4). */
 #define ACPI_HEADER_SIZE 36
 #define ACPI_LENGTH_OFF 4

@@ -50,8 +50,8 @@ acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret)
 	ret->fw_cfg = fwcfg != NULL && strcmp(fwcfg, "qemu") == 0;
 }
 
-static int
-place(struct vm_mem *mem, struct tables *t, struct boot_acpi *ret,
+int
+acpi_place(struct vm_mem *mem, struct tables *t, struct boot_acpi *ret,
     struct error *err)
 {
 	uint64_t low = vm_mem_low_size(mem);
@@ -91,7 +91,7 @@ boot_acpi_write(
 	acpi_describe(bm, &d);
 	rc = acpi_build(&d, &t, err);
 	if (rc == 0)
-		rc = place(vm_mem(bm->vm), &t, &acpi, err);
+		rc = acpi_place(vm_mem(bm->vm), &t, &acpi, err);
 	if (rc == 0)
 		*ret = acpi;
 	tables_fini(&t);

@@ -150,11 +150,10 @@ enter(struct loader *ld, struct vcpu_state *st)
 }
 
 int
-boot_load(const struct boot_machine *bm, const struct boot_image *img,
+start_load(struct vm_mem *mem, const struct boot_image *img,
     const struct boot_acpi *acpi, const struct e820_map *e820,
     struct vcpu_state *ret, struct error *err)
 {
-	struct vm_mem *mem = vm_mem(bm->vm);
 	struct loader ld = {
 		.mem = mem,
 		.img = img,
@@ -176,4 +175,12 @@ boot_load(const struct boot_machine *bm, const struct boot_image *img,
 		    "kernel %s: cannot write boot data below 1 MiB",
 		    img->kernel);
 	return 0;
+}
+
+int
+boot_load(const struct boot_machine *bm, const struct boot_image *img,
+    const struct boot_acpi *acpi, const struct e820_map *e820,
+    struct vcpu_state *ret, struct error *err)
+{
+	return start_load(vm_mem(bm->vm), img, acpi, e820, ret, err);
 }

@@ -169,16 +169,16 @@ mptable_build(const struct cpu_topology *topo, uint32_t slots, struct buf *b)
 #define CONFIG_MAX 0xf000 /* SMBIOS follows */
 
 int
-boot_mptable_write(const struct boot_machine *bm, struct error *err)
+mptable_place(
+    struct vm_mem *mem, const struct cpu_topology *topo, uint32_t slots)
 {
-	struct vm_mem *mem = vm_mem(bm->vm);
 	uint8_t ebda_kib = 1, pointer[16];
 	struct buf b;
 	int rc;
 
 	buf_init(&b, CONFIG_MAX);
 	mptable_pointer(CONFIG_ADDR, pointer);
-	rc = mptable_build(bm->topo, boot_slots(bm->pci), &b);
+	rc = mptable_build(topo, slots, &b);
 	if (rc == 0)
 		rc = vm_mem_write(mem, GPA(CONFIG_ADDR), b.data, b.len);
 	if (rc == 0)
@@ -187,5 +187,13 @@ boot_mptable_write(const struct boot_machine *bm, struct error *err)
 		rc = vm_mem_write(
 		    mem, GPA(POINTER_ADDR), pointer, sizeof(pointer));
 	buf_fini(&b);
+	return rc;
+}
+
+int
+boot_mptable_write(const struct boot_machine *bm, struct error *err)
+{
+	int rc = mptable_place(vm_mem(bm->vm), bm->topo, boot_slots(bm->pci));
+
 	return rc == 0 ? 0 : error_sys(err, -rc, "cannot write the MP table");
 }

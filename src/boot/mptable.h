@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "vmm/cpuid.h"
+#include "vmm/mem.h"
 
 /* The floating pointer, 16 bytes, for a configuration table at gpa (4.1). */
 void mptable_pointer(uint32_t gpa, uint8_t ret[16]);
@@ -18,5 +19,9 @@ void mptable_pointer(uint32_t gpa, uint8_t ret[16]);
  */
 int
 mptable_build(const struct cpu_topology *topo, uint32_t slots, struct buf *b);
+
+/* Pointer into the EBDA, configuration table into the E segment. */
+int mptable_place(
+    struct vm_mem *mem, const struct cpu_topology *topo, uint32_t slots);
 
 #endif

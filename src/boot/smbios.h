@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/error.h"
 #include "vmm/cpuid.h"
+#include "vmm/mem.h"
 
 /* Texts that the configuration gives, in the order of smbios_keys[]. */
 enum smbios_text {
@@ -67,5 +68,8 @@ void smbios_entry3(const struct smbios_tables *t, uint64_t gpa,
     uint8_t ret[SMBIOS_ENTRY3_SIZE]);
 void smbios_entry2(const struct smbios_tables *t, uint32_t gpa,
     uint8_t ret[SMBIOS_ENTRY2_SIZE]);
+
+/* Entry points and structures into the F segment. */
+int smbios_place(struct vm_mem *mem, const struct smbios_tables *t);
 
 #endif

@@ -14,8 +14,8 @@
 _Static_assert(TABLES_ADDR + SMBIOS_TABLES_MAX <= BOOT_KERNEL,
     "the structures fit below 1 MiB");
 
-static int
-place(struct vm_mem *mem, const struct smbios_tables *t)
+int
+smbios_place(struct vm_mem *mem, const struct smbios_tables *t)
 {
 	uint8_t entry3[SMBIOS_ENTRY3_SIZE], entry2[SMBIOS_ENTRY2_SIZE];
 	int rc;
@@ -45,7 +45,7 @@ boot_smbios_write(const struct boot_machine *bm, struct error *err)
 	if (rc == 0)
 		rc = smbios_build(&d, &t, err);
 	if (rc == 0) {
-		rc = place(mem, &t);
+		rc = smbios_place(mem, &t);
 		if (rc < 0)
 			error_sys(err, -rc, "cannot write the SMBIOS tables");
 	}

@@ -35,4 +35,9 @@ int start_write_zero_page(struct vm_mem *mem, const struct start_info *si);
 /* struct hvm_start_info version 1 at BOOT_PVH_INFO (Xen's PVH ABI). */
 int start_write_pvh(struct vm_mem *mem, const struct start_info *si);
 
+/* boot_load() into a memory, without a machine around it. */
+int start_load(struct vm_mem *mem, const struct boot_image *img,
+    const struct boot_acpi *acpi, const struct e820_map *e820,
+    struct vcpu_state *ret, struct error *err);
+
 #endif

@@ -41,7 +41,26 @@ check_tables(const struct config_node *root, struct error *err)
 
 struct pci_check {
 	unsigned lpc; /* bridges so far */
+	struct pci_addr first; /* the last function 0 */
+	bool any; /* first is one */
 };
+
+/* A guest does not look at a slot that has no function 0. */
+static int
+check_function(struct pci_check *chk, struct pci_addr addr, struct error *err)
+{
+	if (addr.func == 0) {
+		chk->first = addr;
+		chk->any = true;
+	}
+	if (chk->any && chk->first.bus == addr.bus &&
+	    chk->first.slot == addr.slot)
+		return 0;
+	return error_set(err, EINVAL,
+	    "slot %u has no function 0, so the guest would not look at its "
+	    "other functions; add a device at %u:%u:0",
+	    addr.slot, addr.bus, addr.slot);
+}
 
 static int
 check_pci_node(void *arg, struct pci_addr addr, const struct config_node *node,
@@ -68,6 +87,8 @@ check_pci_node(void *arg, struct pci_addr addr, const struct config_node *node,
 			rc = error_set(
 			    err, EEXIST, "there is an LPC bridge already");
 	}
+	if (rc == 0)
+		rc = check_function(chk, addr, err);
 	return rc < 0 ? settings_pci_error(err, addr, node) : 0;
 }
 

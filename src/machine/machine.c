@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
@@ -21,32 +20,6 @@
 #include "machine/internal.h"
 #include "machine/schema.h"
 #include "machine/settings.h"
-
-static int
-setup_log(const struct config_node *root, bool building, struct error *err)
-{
-	/* in the order of the alternatives in the key table */
-	static const enum log_level levels[] = { LOG_ERR, LOG_WARN, LOG_INFO,
-		LOG_DEBUG };
-	uint64_t format, level;
-	int rc;
-
-	rc = config_get_uint(root, schema_top_keys, "log.format", &format, err);
-	if (rc == 0)
-		rc = config_get_uint(
-		    root, schema_top_keys, "log.level", &level, err);
-	if (rc < 0)
-		return rc;
-	/*
-	 * A configuration that is refused says so in one line: what the parts
-	 * tell about themselves on the way is for those who asked.
-	 */
-	if (building && config_get_raw(root, "log.level") == NULL)
-		level = 1;
-	log_setup(
-	    STDERR_FILENO, format == 1 ? LOG_JSON : LOG_HUMAN, levels[level]);
-	return 0;
-}
 
 /* ---- the frame ---- */
 
@@ -156,6 +129,25 @@ add_fw_cfg_files(struct machine *m, struct error *err)
 	return rc;
 }
 
+/* "com1: ..." becomes "-l com1,stdio: ...". */
+static void
+name_com_option(const struct config_node *root, struct error *err)
+{
+	char what[16], option[128], path[32];
+
+	for (unsigned i = 1; i <= ARRAY_LEN(lpc_com_ports); i++) {
+		const char *spec;
+
+		snprintf(path, sizeof(path), "lpc.com%u.path", i);
+		spec = config_get_raw(root, path);
+		if (spec == NULL)
+			continue;
+		snprintf(what, sizeof(what), "com%u: ", i);
+		snprintf(option, sizeof(option), "-l com%u,%.90s: ", i, spec);
+		settings_option_error(err, what, option);
+	}
+}
+
 static int
 build_platform(struct machine *m, struct error *err)
 {
@@ -169,9 +161,14 @@ build_platform(struct machine *m, struct error *err)
 
 	rc = config_get_bool(m->root, schema_top_keys, "rtc.use_localtime",
 	    &conf.rtc_localtime, err);
-	if (rc == 0)
-		rc = platform_create(m->vm, &conf, &m->platform, err);
-	return rc == 0 ? add_fw_cfg_files(m, err) : rc;
+	if (rc < 0)
+		return rc;
+	rc = platform_create(m->vm, &conf, &m->platform, err);
+	if (rc < 0) {
+		name_com_option(m->root, err);
+		return rc;
+	}
+	return add_fw_cfg_files(m, err);
 }
 
 static int
@@ -239,6 +236,11 @@ load_kernel(struct machine *m, const struct boot_machine *bm,
 			error_sys(err, -rc, "start state");
 	}
 	free(state);
+	if (rc == 0)
+		return 0;
+	settings_option_error(err, "kernel ", "-o boot.kernel=");
+	settings_option_error(err, "initrd ", "-o boot.initrd=");
+	settings_option_error(err, "boot.cmdline: ", "-o boot.cmdline: ");
 	return rc;
 }
 
@@ -326,16 +328,17 @@ machine_build(
     const struct config_node *root, struct machine **ret, struct error *err)
 {
 	struct machine *m = alloc_zero(1, sizeof(*m));
+	struct log_config log = { 0 };
 	int rc;
 
 	if (m == NULL)
 		return error_sys(err, ENOMEM, "machine");
 	m->root = root;
-	rc = setup_log(root, true, err);
-	if (rc == 0)
+	rc = machine_log_hold(root, &log, err);
+	if (rc == 0) {
 		rc = build(m, err);
-	if (rc == 0)
-		rc = setup_log(root, false, err);
+		machine_log_release(&log, rc == 0);
+	}
 	if (rc < 0) {
 		machine_destroy(m);
 		return rc;

@@ -92,6 +92,7 @@ static const struct option options[] = {
 /* clang-format on */
 
 #define HELP_COLUMN 20
+#define QUOTE_MAX 160 /* of an argument, before the reason it is refused */
 
 /*
  * "+": stop at the first operand, as BSD's getopt does; ":": report a missing
@@ -136,7 +137,8 @@ apply_option(const struct option *opt, struct config_node *root,
 		return 0;
 	if (arg == NULL)
 		return error_prefix(err, "-%c", opt->letter);
-	return error_prefix(err, "-%c %s", opt->letter, arg);
+	return error_prefix(err, "-%c %.*s%s", opt->letter, QUOTE_MAX, arg,
+	    strlen(arg) > QUOTE_MAX ? "..." : "");
 }
 
 /* Returns true when the option is a request for help: *ret says which. */

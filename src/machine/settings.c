@@ -275,3 +275,15 @@ settings_pci_error(
 	    device != NULL ? device : "?", main != NULL ? "," : "",
 	    main != NULL ? main : "");
 }
+
+void
+settings_option_error(struct error *err, const char *what, const char *option)
+{
+	size_t n = strlen(what);
+	char text[sizeof(err->text)];
+
+	if (strncmp(err->text, what, n) != 0)
+		return;
+	snprintf(text, sizeof(text), "%s", err->text + n);
+	error_set(err, err->code, "%s%s", option, text);
+}

@@ -36,5 +36,11 @@ int settings_each_pci(const struct config_node *root, settings_pci_fn fn,
 /* Put "-s 4,virtio-blk,/path" in front of an error about this device. */
 int settings_pci_error(
     struct error *err, struct pci_addr addr, const struct config_node *node);
+/*
+ * Parts below name what they were given in words of their own ("kernel /x: "):
+ * when the text begins so, let it begin with the option instead.
+ */
+void
+settings_option_error(struct error *err, const char *what, const char *option);
 
 #endif

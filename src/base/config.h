@@ -4,7 +4,13 @@
  * write it, then it is checked against the key tables and frozen, and the
  * machine is built from it alone.
  *
- * Values may refer to others: %(name) expands, %% is a per cent sign.
+ * Values may refer to others: %(name) expands, name counted from the root; %%
+ * is a per cent sign, and so is a % before anything else. A reference to a name
+ * that is not set is an error; defaults of key tables do not count as set.
+ *
+ * Limits: 16 words and 1023 characters a name, 4096 children a node, 64 KiB a
+ * value (expanded as well). Values hold no control characters but tabs.
+ *
  * Not thread-safe; used before the guest starts.
  */
 #ifndef BASE_CONFIG_H
@@ -54,8 +60,14 @@ int config_set(struct config_node *node, const char *path, const char *value,
 /* "name=value", as -o and a line of a -k file give it. */
 int config_set_assignment(
     struct config_node *node, const char *text, struct error *err);
+/*
+ * Lines of name=value; blanks around either are cut off, empty lines and lines
+ * that begin with '#' are skipped. Errors begin with "file:line: ". What was
+ * read before the bad line stays set.
+ */
 int
 config_load_file(struct config_node *node, const char *file, struct error *err);
+/* Remove a value, or a node with all below it; -ENOENT. */
 int config_unset(struct config_node *node, const char *path);
 /* Find or make a node. NULL: out of memory, or the name is a value. */
 struct config_node *
@@ -94,15 +106,24 @@ const char *config_path(const struct config_node *node, char *buf, size_t size);
  * Check every value below node against the tables (a NULL-terminated array of
  * tables, each ended by a row without a name): unknown names are refused with
  * the nearest known one, values with their type and range. Subtrees named in
- * 'skip' (NULL-terminated, may be NULL) are left to their owner's check.
+ * 'skip' (NULL-terminated, may be NULL, '*' as in key names) are left to their
+ * owner's check.
  */
 int config_check(const struct config_node *node,
     const struct config_key *const *tables, const char *const *skip,
     struct error *err);
 
-/* "name=value" lines of the whole tree, sorted, expanded. */
+/*
+ * "name=value" lines of all values below node, with full names, sorted by byte
+ * values (as LC_ALL=C sort), expanded. -ENOENT, -ELOOP and so on when a value
+ * does not expand (config_check() has the message); b's length is then
+ * unchanged.
+ */
 int config_dump(const struct config_node *node, struct buf *b);
-/* The tree as a packed-nvlist-ready list, and back. */
+/*
+ * The tree as a list, values unexpanded, and back: from_nvlist adds to what
+ * node has. Empty nodes survive.
+ */
 int config_to_nvlist(const struct config_node *node, struct nvlist **ret);
 int config_from_nvlist(
     struct config_node *node, const struct nvlist *nvl, struct error *err);

@@ -344,6 +344,30 @@ failed_reads_leave_the_result(void)
 	config_free(root);
 }
 
+/* A table's own mistakes are reported, not obeyed. */
+static void
+malformed_tables_are_errors(void)
+{
+	static const struct config_key bad[] = {
+		{ "a", CONFIG_UINT, "1", "1-2", 0, "" },
+		{ "b", CONFIG_UINT, "1", "1..x", 0, "" },
+		{ "c", CONFIG_ENUM, "1", NULL, 0, "" },
+		{ "d", (enum config_type)99, "1", NULL, 0, "" },
+		{ NULL },
+	};
+	struct config_node *root = MAKE("x=1");
+	struct error err = ERROR_INIT;
+	uint64_t v = 0;
+
+	tap_check_int(config_get_uint(root, bad, "a", &v, &err), -EINVAL);
+	tap_check_has(err.text, "a: the key table's range '1-2'");
+	tap_check_int(config_get_uint(root, bad, "b", &v, &err), -EINVAL);
+	tap_check_int(config_get_uint(root, bad, "c", &v, &err), -EINVAL);
+	tap_check_int(config_get_uint(root, bad, "d", &v, &err), -EINVAL);
+	tap_check_has(err.text, "d: the key table's type");
+	config_free(root);
+}
+
 /* ---- checks ---- */
 
 static void
@@ -677,6 +701,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(expansion_is_limited_in_size),
 	TAP_TEST(typed_reads),
 	TAP_TEST(failed_reads_leave_the_result),
+	TAP_TEST(malformed_tables_are_errors),
 	TAP_TEST(unknown_names_get_the_nearest),
 	TAP_TEST(values_are_checked),
 	TAP_TEST(wildcards_are_one_word),

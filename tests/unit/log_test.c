@@ -105,8 +105,8 @@ human_lines(void)
 	log_event(LOG_INFO, "vmm", "hi", fields);
 	tap_check_str(human_rest(&s),
 	    "info  vmm: hi cpu=0 path=\"/a b\" empty=\"\" q=\"a\\\"b\"");
-	log_event(LOG_INFO, "vmm", "hi", NULL);
-	tap_check_str(human_rest(&s), "info  vmm: hi");
+	log_event(LOG_INFO, "vmm", "say \"hi\"", NULL);
+	tap_check_str(human_rest(&s), "info  vmm: say \"hi\"");
 	tap_check(sink_next(&s) == NULL);
 	sink_close(&s);
 }

@@ -60,9 +60,11 @@ writing_and_masks(void)
 	tap_check_int(mevent_set_what(s.ev, MEVENT_READ), 0);
 	mevent_loop_once(s.loop, 1000);
 	tap_check_u64(s.what, MEVENT_READ);
+	/* Closed too early: refused, and deletion copes. */
+	close_pair(fds);
+	tap_check_int(mevent_set_what(s.ev, MEVENT_WRITE), -EBADF);
 	mevent_delete(s.ev);
 	mevent_loop_destroy(s.loop);
-	close_pair(fds);
 }
 
 static void

@@ -172,6 +172,43 @@ every_type_survives_packing(void)
 	nvlist_free(back);
 }
 
+/* Adding a list copies it, all that it holds. */
+static void
+every_type_is_copied(void)
+{
+	struct nvlist *nvl = must_create(), *outer = must_create();
+	const struct nvlist *copy = NULL;
+
+	tap_check_int(fill(nvl), 0);
+	tap_check_int(nvlist_add_list(outer, "copy", nvl), 0);
+	nvlist_free(nvl);
+	tap_check_int(nvlist_get_list(outer, "copy", &copy), 0);
+	check_filled(copy);
+	nvlist_free(outer);
+}
+
+static void
+values_have_one_type(void)
+{
+	const struct nvlist *const *lists = NULL, *list = NULL;
+	const char *const *strs = NULL, *str = NULL;
+	struct nvlist *nvl = must_create();
+	const struct nvpair *pair;
+	const uint64_t *u64s;
+	const void *bytes;
+	size_t n;
+
+	tap_check_int(nvlist_add_bool(nvl, "b", true), 0);
+	pair = nvlist_next(nvl, NULL);
+	tap_check_int(nvpair_get_str(pair, &str), -EINVAL);
+	tap_check_int(nvpair_get_list(pair, &list), -EINVAL);
+	tap_check_int(nvpair_get_bytes(pair, &bytes, &n), -EINVAL);
+	tap_check_int(nvpair_get_u64s(pair, &u64s, &n), -EINVAL);
+	tap_check_int(nvpair_get_strs(pair, &strs, &n), -EINVAL);
+	tap_check_int(nvpair_get_lists(pair, &lists, &n), -EINVAL);
+	nvlist_free(nvl);
+}
+
 static void
 look_up_minds_names_and_types(void)
 {
@@ -643,6 +680,8 @@ build_pack_unpack(void)
 		rc = nvlist_unpack(b.data, b.len, &back, NULL);
 	if (rc == 0)
 		check_filled(back);
+	if (rc == 0)
+		rc = nvlist_add_list(nvl, "copy", back);
 	nvlist_free(back);
 	nvlist_free(nvl);
 	buf_fini(&b);
@@ -670,6 +709,8 @@ every_allocation_may_fail(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(every_type_is_stored),
 	TAP_TEST(every_type_survives_packing),
+	TAP_TEST(every_type_is_copied),
+	TAP_TEST(values_have_one_type),
 	TAP_TEST(look_up_minds_names_and_types),
 	TAP_TEST(adding_again_replaces_and_moves),
 	TAP_TEST(bad_additions_are_refused),

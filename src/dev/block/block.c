@@ -248,6 +248,17 @@ block_start_pooled(struct block_dev *bd, struct block_req *req)
 		block_pool_start(bd->pool, req);
 }
 
+/* Take the first one off the queue. */
+static void
+block_dequeue(struct block_dev *bd, struct block_req *req)
+{
+	bd->inflight++;
+	bd->nqueued--;
+	bd->first = req->next;
+	if (bd->first == NULL)
+		bd->last = &bd->first;
+}
+
 /* false: it must wait for another one to end. */
 static bool
 block_start(struct block_dev *bd, struct block_req *req)
@@ -262,11 +273,7 @@ block_start(struct block_dev *bd, struct block_req *req)
 			return false;
 		}
 	}
-	bd->inflight++;
-	bd->nqueued--;
-	bd->first = req->next;
-	if (bd->first == NULL)
-		bd->last = &bd->first;
+	block_dequeue(bd, req);
 	if (st->result != 0 || empty)
 		block_finish(bd, req, st->result);
 	else if (bd->uring != NULL && (is_rw(req) || req->op == BLOCK_FLUSH))
@@ -328,12 +335,9 @@ block_drain(struct block_dev *bd)
 	struct block_req *req;
 
 	while ((req = bd->first) != NULL) {
-		bd->first = req->next;
-		bd->nqueued--;
-		bd->inflight++;
+		block_dequeue(bd, req);
 		block_finish(bd, req, -ECANCELED);
 	}
-	bd->last = &bd->first;
 	while (bd->uring != NULL && block_uring_inflight(bd->uring) != 0)
 		block_uring_reap(bd->uring, true);
 	while (bd->pool != NULL && block_pool_inflight(bd->pool) != 0)

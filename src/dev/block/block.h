@@ -108,7 +108,8 @@ unsigned block_inflight(const struct block_dev *bd);
 void block_on_batch(struct block_dev *bd, void (*fn)(void *arg), void *arg);
 /*
  * Complete what was not started with -ECANCELED and wait for the rest; done()
- * runs for all of them before it returns, and must not submit.
+ * runs for all of them before it returns. It must not submit cancelled ones
+ * again; what it submits of the others stays queued.
  */
 void block_drain(struct block_dev *bd);
 

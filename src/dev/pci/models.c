@@ -10,7 +10,9 @@ const struct pci_model *const pci_models[] = {
 	&pci_model_hostbridge,
 	&pci_model_amd_hostbridge,
 	&pci_model_lpc,
+	&pci_model_virtio_blk,
 	&pci_model_virtio_console,
 	&pci_model_virtio_net,
+	&pci_model_virtio_rnd,
 	NULL,
 };

@@ -159,7 +159,7 @@ fill_fadt(uint8_t *f)
 }
 
 static uint32_t
-put_fadt(struct tables *t, uint32_t dsdt)
+put_fadt(struct tables *t)
 {
 	struct buf *b = tables_data(t, ACPI_BLOB_TABLES);
 	uint32_t at = acpi_begin(b, "FACP", FADT_REVISION);
@@ -167,6 +167,13 @@ put_fadt(struct tables *t, uint32_t dsdt)
 	if (buf_append_zero(b, FADT_SIZE - ACPI_HEADER_SIZE) < 0)
 		return at;
 	fill_fadt(b->data + at);
+	store_le32(b->data + at + ACPI_LENGTH_OFF, FADT_SIZE);
+	return at;
+}
+
+static void
+link_fadt(struct tables *t, uint32_t at, uint32_t dsdt)
+{
 	tables_pointer(
 	    t, ACPI_BLOB_TABLES, at + FADT_FACS, 4, ACPI_BLOB_FACS, 0);
 	tables_pointer(
@@ -175,7 +182,20 @@ put_fadt(struct tables *t, uint32_t dsdt)
 	    t, ACPI_BLOB_TABLES, at + FADT_DSDT, 4, ACPI_BLOB_TABLES, dsdt);
 	tables_pointer(
 	    t, ACPI_BLOB_TABLES, at + FADT_X_DSDT, 8, ACPI_BLOB_TABLES, dsdt);
-	acpi_end(t, at);
+	tables_checksum(
+	    t, ACPI_BLOB_TABLES, at + ACPI_CHECKSUM_OFF, at, FADT_SIZE);
+}
+
+/* iasl has set its length and checksum. */
+static uint32_t
+put_dsdt(struct tables *t)
+{
+	struct buf *b = tables_data(t, ACPI_BLOB_TABLES);
+	uint32_t at;
+
+	buf_align(b, 16);
+	at = (uint32_t)b->len;
+	buf_append(b, acpi_dsdt, acpi_dsdt_size);
 	return at;
 }
 
@@ -382,35 +402,39 @@ put_rsdp(struct tables *t, uint32_t rsdt, uint32_t xsdt)
 	tables_checksum(t, ACPI_BLOB_RSDP, 32, 0, 36);
 }
 
-int
-acpi_build(const struct acpi_desc *d, struct tables *t, struct error *err)
+static void
+add_blobs(struct tables *t)
 {
-	struct roots roots = { 0 };
-	struct buf *b;
-	uint32_t dsdt, ssdt;
-	int rc;
-
 	tables_init(t);
 	tables_add_blob(t, "etc/acpi/rsdp", BLOB_FSEG, 16, 64);
 	tables_add_blob(t, "etc/acpi/tables", BLOB_HIGH, 64, ACPI_TABLES_MAX);
 	/* Beside the RSDP, in memory that a guest never takes as its own. */
 	tables_add_blob(t, "etc/acpi/facs", BLOB_FSEG, 64, 64);
-	b = tables_data(t, ACPI_BLOB_TABLES);
+}
 
+int
+acpi_build(const struct acpi_desc *d, struct tables *t, struct error *err)
+{
+	struct roots roots = { 0 };
+	uint32_t fadt, rsdt, xsdt, ssdt = 0;
+	int rc;
+
+	add_blobs(t);
 	put_facs(t);
-	dsdt = (uint32_t)b->len; /* iasl has set its checksum */
-	buf_append(b, acpi_dsdt, acpi_dsdt_size);
-	add_root(&roots, put_fadt(t, dsdt));
-	ssdt = (uint32_t)ROUND_UP(b->len, (size_t)16);
-	rc = acpi_put_ssdt(d, t);
+	fadt = put_fadt(t);
+	add_root(&roots, fadt);
+	rc = acpi_put_ssdt(d, t, &ssdt);
 	add_root(&roots, ssdt);
 	add_root(&roots, put_madt(d, t));
 	add_root(&roots, put_mcfg(d, t));
 	if (d->com[0])
 		add_root(&roots, put_spcr(t));
 	add_root(&roots, put_waet(t));
-	put_rsdp(t, put_root_table(t, &roots, "RSDT", 4),
-	    put_root_table(t, &roots, "XSDT", 8));
+	rsdt = put_root_table(t, &roots, "RSDT", 4);
+	xsdt = put_root_table(t, &roots, "XSDT", 8);
+	put_rsdp(t, rsdt, xsdt);
+	/* Last, so that a newer iasl moves no other table. */
+	link_fadt(t, fadt, put_dsdt(t));
 	if (rc == 0)
 		rc = tables_error(t);
 	return rc == 0 ? 0

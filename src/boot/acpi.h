@@ -48,7 +48,8 @@ void acpi_end(struct tables *t, uint32_t at);
 /* The constant namespace, as iasl compiled it. */
 extern const uint8_t *const acpi_dsdt;
 extern const size_t acpi_dsdt_size;
-/* The variable one. */
-int acpi_put_ssdt(const struct acpi_desc *d, struct tables *t);
+/* The variable one; where it begins. */
+int
+acpi_put_ssdt(const struct acpi_desc *d, struct tables *t, uint32_t *ret_at);
 
 #endif

@@ -160,7 +160,7 @@ put_com(struct aml *a, unsigned n)
 }
 
 int
-acpi_put_ssdt(const struct acpi_desc *d, struct tables *t)
+acpi_put_ssdt(const struct acpi_desc *d, struct tables *t, uint32_t *ret_at)
 {
 	struct buf *b = tables_data(t, ACPI_BLOB_TABLES);
 	uint32_t at = acpi_begin(b, "SSDT", 2);
@@ -189,5 +189,6 @@ acpi_put_ssdt(const struct acpi_desc *d, struct tables *t)
 	}
 	aml_end(&a);
 	acpi_end(t, at);
+	*ret_at = at;
 	return aml_error(&a);
 }

@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "vmm/vm_impl.h"
 
+#define APIC_BASE_X2APIC 0xc00 /* EXTD and EN */
+
 static int
 vm_alloc(const struct vm_config *conf, struct vm **ret)
 {
@@ -265,6 +267,8 @@ vm_set_vcpu_state(struct vm *vm, unsigned id, const struct vcpu_state *st)
 	if (copy == NULL)
 		return -ENOMEM;
 	*copy = *st;
+	if (vm->conf.x2apic)
+		copy->apic_base |= APIC_BASE_X2APIC;
 	free(vcpu->initial);
 	vcpu->initial = copy;
 	return 0;

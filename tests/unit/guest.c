@@ -84,25 +84,30 @@ add_ports(struct guest *g)
 	tap_check_int(bus_add(vm_pio(g->vm), &stop, NULL), 0);
 }
 
-void
-guest_create(struct guest *g, const struct engine_ops *engine, unsigned vcpus,
-    const uint8_t *entry)
+struct vm_config
+guest_config(const struct engine_ops *engine, unsigned vcpus)
 {
-	const struct vm_config conf = {
+	return (struct vm_config){
 		.name = "test",
 		.mem = { .size = 4 * MiB },
 		.topo = { vcpus, vcpus, 1, 1 },
 		.engine = engine,
 		.strict_msr = true,
 	};
+}
+
+void
+guest_create(
+    struct guest *g, const struct vm_config *conf, const uint8_t *entry)
+{
 	struct error err = ERROR_INIT;
 	static struct vcpu_state st;
 	uint8_t *ram;
 
 	memset(g, 0, sizeof(*g));
-	g->engine = engine;
+	g->engine = conf->engine;
 	pthread_mutex_init(&g->lock, NULL);
-	if (vm_create(&conf, &g->vm, &err) != 0)
+	if (vm_create(conf, &g->vm, &err) != 0)
 		tap_fail("vm_create: %s", err.text);
 	ram = vm_mem_ram(vm_mem(g->vm), GPA(0), 4 * MiB);
 	tap_check(ram != NULL);
@@ -130,6 +135,31 @@ guest_run(struct guest *g)
 {
 	guest_prepare(g);
 	return vm_run(g->vm);
+}
+
+static void
+after_timer(void *arg, uint64_t expirations)
+{
+	struct guest *g = arg;
+
+	g->after(g);
+}
+
+void
+guest_after_ms(struct guest *g, unsigned ms, void (*fn)(struct guest *g))
+{
+	struct mevent *timer;
+
+	g->after = fn;
+	tap_check_int(
+	    mevent_add_timer(vm_loop(g->vm), after_timer, g, &timer, NULL), 0);
+	tap_check_int(mevent_timer_set(timer, ms * UINT64_C(1000000), 0), 0);
+}
+
+void
+guest_power_off(struct guest *g)
+{
+	vm_stop(g->vm, VM_STOP_POWEROFF, "the test's time is over");
 }
 
 void

@@ -31,6 +31,7 @@ struct guest {
 	pthread_mutex_t lock;
 	uint32_t note[GUEST_NOTES];
 	unsigned notes;
+	void (*after)(struct guest *g);
 	uint32_t answer; /* what a read of GUEST_PORT gives */
 };
 
@@ -38,13 +39,18 @@ struct guest {
 #define GUEST_ENTRY(name) extern const uint8_t guest_##name[]
 extern const uint8_t guest_base[], guest_end[];
 
-/* A machine of 4 MiB whose boot processor starts at 'entry', flat 32-bit. */
-void guest_create(struct guest *g, const struct engine_ops *engine,
-    unsigned vcpus, const uint8_t *entry);
+/* 4 MiB, the given number of sockets with a vCPU each; change at will. */
+struct vm_config guest_config(const struct engine_ops *engine, unsigned vcpus);
+/* A machine whose boot processor starts at 'entry', flat 32-bit. */
+void guest_create(
+    struct guest *g, const struct vm_config *conf, const uint8_t *entry);
 /* Interrupt gate for a vector. */
 void guest_set_gate(struct guest *g, unsigned vector, const uint8_t *entry);
 void guest_prepare(struct guest *g); /* fails the test when it fails */
 enum vm_stop guest_run(struct guest *g); /* prepare and run */
+/* Call fn(g) on the main loop after some time. */
+void guest_after_ms(struct guest *g, unsigned ms, void (*fn)(struct guest *g));
+void guest_power_off(struct guest *g); /* for guest_after_ms */
 void guest_destroy(struct guest *g);
 uint32_t guest_addr(const uint8_t *entry); /* in the guest */
 /* Fail the test unless exactly these values were noted. */

@@ -62,6 +62,182 @@ GUEST(halt)
 GUEST(spin)
 	jmp	guest_spin
 
+#define LAPIC_EOI 0xfee000b0
+#define LAPIC_SVR 0xfee000f0
+#define LAPIC_ICR 0xfee00300
+#define LAPIC_ICR2 0xfee00310
+
+#define LAPIC_ON movl $0x1ff, LAPIC_SVR
+#define EOI movl $0, LAPIC_EOI
+#define IOAPIC_SELECT 0xfec00000
+#define IOAPIC_WINDOW 0xfec00010
+#define IDLE sti; 1: hlt; jmp 1b
+
+/* Turn the local APIC on, say 1, and wait for interrupts. */
+GUEST(wait)
+	LAPIC_ON
+	movl	$1, %eax
+	NOTE
+	IDLE
+
+/* Handlers do not return: not every KVM can emulate IRET. */
+GUEST(isr)
+	movl	$0x40, %eax
+	NOTE
+	EOI
+	STOP
+	hlt
+
+/* The PIC's pair set up, IRQ 4 open, vectors from 0x50 on; say 2. */
+GUEST(pic)
+	movb	$0x11, %al
+	outb	%al, $0x20
+	outb	%al, $0xa0
+	movb	$0x50, %al
+	outb	%al, $0x21
+	movb	$0x58, %al
+	outb	%al, $0xa1
+	movb	$4, %al
+	outb	%al, $0x21
+	movb	$2, %al
+	outb	%al, $0xa1
+	movb	$1, %al
+	outb	%al, $0x21
+	outb	%al, $0xa1
+	movb	$0xff, %al
+	outb	%al, $0xa1
+	movb	$0xef, %al
+	outb	%al, $0x21
+	movl	$2, %eax
+	NOTE
+	IDLE
+
+GUEST(isr_pic)
+	movl	$0x54, %eax
+	NOTE
+	movb	$0x20, %al
+	outb	%al, $0x20
+	STOP
+	hlt
+
+/* I/O APIC input 16, vector 0x41, level, to APIC 0; say 3. */
+GUEST(level)
+	LAPIC_ON
+	movl	$0x31, IOAPIC_SELECT
+	movl	$0, IOAPIC_WINDOW
+	movl	$0x30, IOAPIC_SELECT
+	movl	$0x8041, IOAPIC_WINDOW
+	movl	$3, %eax
+	NOTE
+	IDLE
+
+GUEST(isr_level)
+	movl	$0x41, %eax
+	NOTE
+	EOI
+	IDLE
+
+/* Wake APIC 1 at page 8 and wait for its sign. */
+GUEST(smp)
+	LAPIC_ON
+	movl	$0x01000000, LAPIC_ICR2
+	movl	$0x4500, LAPIC_ICR	/* INIT */
+	movl	$0x01000000, LAPIC_ICR2
+	movl	$0x4608, LAPIC_ICR	/* SIPI */
+1:	movl	DATA, %eax
+	testl	%eax, %eax
+	jz	1b
+	NOTE
+	STOP
+	hlt
+
+	.code16
+GUEST(ap)
+	cli
+	movw	$(DATA >> 4), %ax
+	movw	%ax, %ds
+	movl	$0x77, 0
+	hlt
+GUEST(ap_end)
+	.code32
+
+/* Doorbells: a port, an MMIO address, one that wants a value. */
+GUEST(doorbell)
+	movw	$0x600, %dx
+	movw	$7, %ax
+	outw	%ax, %dx
+	outw	%ax, %dx
+	movl	$9, 0xe0001000
+	movl	$4, 0xe0001004		/* not the value */
+	movl	$5, 0xe0001004
+	STOP
+	hlt
+
+/* Write to some pages. */
+GUEST(dirty)
+	movl	$1, DATA
+	movl	$1, DATA + 0x2000
+	STOP
+	hlt
+
+/* What this KVM may not be able to emulate in ring 0. */
+GUEST(fwait)
+	fninit
+	fwait
+	movl	$4, %eax
+	NOTE
+	STOP
+	hlt
+
+/* An MSR that is nobody's, and one that the engine answers for. */
+GUEST(msr)
+	movl	$0xc0010055, %ecx
+	rdmsr
+	NOTE
+	movl	$0x12345, %ecx
+	rdmsr
+	orl	$0x80000000, %eax
+	NOTE
+	STOP
+	hlt
+
+GUEST(isr_gp)
+	movl	$0xd, %eax
+	NOTE
+	STOP
+	hlt
+
+/* The x2APIC id. */
+GUEST(x2apic)
+	movl	$0x802, %ecx
+	rdmsr
+	NOTE
+	STOP
+	hlt
+
+GUEST(wild_port)
+	movw	$0x7777, %dx
+	outb	%al, %dx
+	STOP
+	hlt
+
+/* Count in memory, for ever. */
+GUEST(count)
+	incl	DATA
+	jmp	guest_count
+
+/* Interrupts on, and a loop. */
+GUEST(spin_open)
+	sti
+2:	jmp	2b
+
+/* Three instructions of one byte each. */
+GUEST(steps)
+	incl	%eax
+	incl	%eax
+	incl	%eax
+	hlt
+
 	.globl guest_end
 guest_end:
 

@@ -19,7 +19,6 @@ static const uint32_t saved[] = {
 	0x3a, /* FEATURE_CONTROL */
 	0x48, /* SPEC_CTRL */
 	0x8b, /* microcode revision */
-	0xfe, /* MTRRcap */
 	0x140, /* MISC_FEATURES_ENABLES */
 	0x174, 0x175, 0x176, /* SYSENTER */
 	0x17a, 0x17b, /* MCG_STATUS, MCG_CTL */

@@ -2,6 +2,7 @@
  * Print what the program's tables say, in the words of mdoc: the text between
  * the markers of the manual pages. manual.py compares and updates.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,25 +35,20 @@ format_of(const struct config_key *k, char *buf, size_t size)
 static void
 print_keys(const char *section, const char *node, const struct config_key *keys)
 {
-	size_t name = 4, format = 6, dflt = 7, n = strlen(node);
+	size_t n = strlen(node);
 	char buf[64];
 
-#define WIDER(var, text) (var = strlen(text) > var ? strlen(text) : var)
+	printf("\001keys %s\n.Bl -tag -width Ds -compact\n", section);
 	for (const struct config_key *k = keys; k->name != NULL; k++) {
-		size_t len = strlen(k->name) + (n > 0 ? n + 1 : 0);
+		const char *end = k->help + strlen(k->help) - 1;
 
-		name = len > name ? len : name;
-		WIDER(format, format_of(k, buf, sizeof(buf)));
-		WIDER(dflt, k->dflt != NULL ? k->dflt : "");
+		printf(".It Va %s%s%s Pq \"%s", node, n > 0 ? "." : "", k->name,
+		    format_of(k, buf, sizeof(buf)));
+		if (k->dflt != NULL)
+			printf(", default %s", k->dflt);
+		printf("\"\n%c%s%s\n", toupper((unsigned char)k->help[0]),
+		    k->help + 1, *end == '.' ? "" : ".");
 	}
-	printf("\001keys %s\n", section);
-	printf(".Bl -column \"%0*d\" \"%0*d\" \"%0*d\"\n", (int)name, 0,
-	    (int)format, 0, (int)dflt, 0);
-	printf(".It Sy Name Ta Sy Format Ta Sy Default Ta Sy Description\n");
-	for (const struct config_key *k = keys; k->name != NULL; k++)
-		printf(".It Va %s%s%s Ta \"%s\" Ta \"%s\" Ta \"%s\"\n", node,
-		    n > 0 ? "." : "", k->name, format_of(k, buf, sizeof(buf)),
-		    k->dflt != NULL ? k->dflt : "-", k->help);
 	printf(".El\n");
 }
 
@@ -82,10 +78,14 @@ main(void)
 {
 	for (const struct schema_table *t = schema_tables; t->section; t++)
 		print_keys(t->section, t->node, t->keys);
-	for (size_t i = 0; pci_models[i] != NULL; i++)
+	for (size_t i = 0; pci_models[i] != NULL; i++) {
+		char section[64];
+
+		snprintf(
+		    section, sizeof(section), "pci.%s", pci_models[i]->name);
 		if (!printed_before(i))
-			print_keys(
-			    pci_models[i]->name, "", pci_models[i]->keys);
+			print_keys(section, "", pci_models[i]->keys);
+	}
 	printf("\001aliases\n");
 	for (const struct schema_alias *a = schema_aliases; a->from; a++)
 		printf(".It Va %s Ta Va %s\n", a->from, a->to);

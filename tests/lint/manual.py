@@ -24,7 +24,7 @@ def program_sections(exe):
 
 
 def page_sections(path):
-    pattern = re.compile(r'^\.\\" ([a-z].*)\n((?:.*\n)*?)^\.\\" end\n', re.M)
+    pattern = re.compile(r'^\.\\" ((?:keys )?[a-z][\w.-]*)\n((?:.*\n)*?)^\.\\" end\n', re.M)
     return {m.group(1): m.group(2) for m in pattern.finditer(path.read_text())}
 
 

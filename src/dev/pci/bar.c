@@ -23,6 +23,14 @@ bar_reg(unsigned idx)
 	return PCI_BAR0 + 4 * idx;
 }
 
+/* The upper half of a 64-bit BAR is not free either. */
+static bool
+bar_free(const struct pci_dev *pd, unsigned idx)
+{
+	return pd->bar[idx].type == PCI_BAR_NONE &&
+	    (idx == 0 || pd->bar[idx - 1].type != PCI_BAR_MEM64);
+}
+
 int
 pci_add_bar(struct pci_dev *pd, unsigned idx, enum pci_bar_type type,
     uint64_t size, struct error *err)
@@ -33,7 +41,8 @@ pci_add_bar(struct pci_dev *pd, unsigned idx, enum pci_bar_type type,
 	uint64_t mask;
 
 	if (type == PCI_BAR_NONE || idx + (wide ? 2u : 1u) > PCI_NBARS ||
-	    pd->bar[idx].type != PCI_BAR_NONE || size == 0 || size > max)
+	    !bar_free(pd, idx) || (wide && !bar_free(pd, idx + 1)) ||
+	    size == 0 || size > max)
 		return error_set(err, EINVAL,
 		    "%s: BAR %u of %#llx bytes is impossible", pd->name, idx,
 		    (unsigned long long)size);

@@ -149,7 +149,7 @@ hostbridge_cfg_write(
 	/* Length 3 is reserved. */
 	if ((v & PCIEXBAR_ENABLE) == 0 || size < MEMMAP_ECAM_SIZE / 4)
 		size = 0;
-	pci_ecam_move(pd->pb, size == 0 ? 0 : v & ~(size - 1) & ~7u, size);
+	pci_ecam_move(pd->pb, size == 0 ? 0 : v & ~(size - 1), size);
 	return true;
 }
 

@@ -71,7 +71,10 @@ put_fw_cfg(struct aml *a)
 	buf_fini(&crs);
 }
 
-/* 6.2.2: what the root bridge takes and what it passes on. */
+/*
+ * 6.2.2: what the root bridge takes and what it passes on. We and OVMF assign
+ * 32-bit BARs below MEMMAP_PCI32_END, SeaBIOS right below the I/O APIC.
+ */
 static void
 put_root_crs(struct aml *a, const struct acpi_desc *d)
 {
@@ -83,7 +86,7 @@ put_root_crs(struct aml *a, const struct acpi_desc *d)
 	crs_io_window(&crs, 0, 0xcf7);
 	crs_io_window(&crs, 0xd00, MEMMAP_PCI_IO_END - 1);
 	crs_mem32_window(
-	    &crs, (uint32_t)MEMMAP_PCI32_BASE, (uint32_t)MEMMAP_PCI32_END - 1);
+	    &crs, (uint32_t)MEMMAP_PCI32_BASE, (uint32_t)MEMMAP_IOAPIC - 1);
 	if (d->mem64_size != 0)
 		crs_mem64(&crs, CRS_PRODUCED, d->mem64_base, d->mem64_size);
 	aml_name(a, "_CRS");

@@ -30,8 +30,6 @@ boot_slots(struct pci_bus *pci)
 void
 acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret)
 {
-	const char *fwcfg = config_get_raw(bm->config, "lpc.fwcfg");
-
 	memset(ret, 0, sizeof(*ret));
 	ret->topo = bm->topo;
 	ret->ecam_base = pci_bus_ecam_base(bm->pci);
@@ -47,7 +45,7 @@ acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret)
 	}
 	for (unsigned n = 0; n < ARRAY_LEN(ret->com); n++)
 		ret->com[n] = lpc_com_present(bm->config, n);
-	ret->fw_cfg = fwcfg != NULL && strcmp(fwcfg, "qemu") == 0;
+	ret->fw_cfg = bm->fw_cfg != NULL;
 }
 
 int

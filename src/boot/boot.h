@@ -57,6 +57,7 @@ struct boot_machine {
 	const struct cpu_topology *topo;
 	uint8_t uuid[16]; /* RFC 4122 byte order */
 	bool mptable; /* x86.mptable */
+	struct fw_cfg *fw_cfg; /* NULL: the machine has none */
 };
 
 /*
@@ -74,6 +75,13 @@ int boot_acpi_write(
 /* SMBIOS 3 entry point (and 2.8 one) in the F segment, tables behind. */
 int boot_smbios_write(const struct boot_machine *bm, struct error *err);
 int boot_mptable_write(const struct boot_machine *bm, struct error *err);
+
+/*
+ * The same tables for a firmware to place, as files of bm->fw_cfg: etc/acpi/...
+ * with etc/table-loader, etc/smbios/..., etc/e820, etc/system-states. Instead
+ * of the three functions above and e820_make().
+ */
+int boot_fw_cfg_export(const struct boot_machine *bm, struct error *err);
 
 /* Key tables of the nodes bios, system, board, chassis (SMBIOS). */
 extern const struct config_key smbios_keys[];

@@ -61,6 +61,11 @@ struct smbios_tables {
 int smbios_build(
     const struct smbios_desc *d, struct smbios_tables *ret, struct error *err);
 
+/* The same for a whole machine; buf_fini(&ret->data) in any case. */
+struct boot_machine;
+int smbios_build_machine(const struct boot_machine *bm,
+    struct smbios_tables *ret, struct error *err);
+
 /* Entry points for structures at address gpa (5.2.1 and 5.2.2). */
 #define SMBIOS_ENTRY3_SIZE 24
 #define SMBIOS_ENTRY2_SIZE 31

@@ -31,25 +31,36 @@ smbios_place(struct vm_mem *mem, const struct smbios_tables *t)
 }
 
 int
-boot_smbios_write(const struct boot_machine *bm, struct error *err)
+smbios_build_machine(
+    const struct boot_machine *bm, struct smbios_tables *ret, struct error *err)
 {
 	struct vm_mem *mem = vm_mem(bm->vm);
-	struct smbios_tables t = { 0 };
 	struct smbios_desc d;
-	int rc = smbios_read_config(bm->config, &d, err);
+	int rc;
 
+	*ret = (struct smbios_tables){ 0 };
+	rc = smbios_read_config(bm->config, &d, err);
 	d.topo = bm->topo;
 	d.low_ram = vm_mem_low_size(mem);
 	d.high_ram = vm_mem_high_size(mem);
 	memcpy(d.uuid, bm->uuid, sizeof(d.uuid));
 	if (rc == 0)
-		rc = smbios_build(&d, &t, err);
+		rc = smbios_build(&d, ret, err);
+	smbios_desc_fini(&d);
+	return rc;
+}
+
+int
+boot_smbios_write(const struct boot_machine *bm, struct error *err)
+{
+	struct smbios_tables t;
+	int rc = smbios_build_machine(bm, &t, err);
+
 	if (rc == 0) {
-		rc = smbios_place(mem, &t);
+		rc = smbios_place(vm_mem(bm->vm), &t);
 		if (rc < 0)
 			error_sys(err, -rc, "cannot write the SMBIOS tables");
 	}
 	buf_fini(&t.data);
-	smbios_desc_fini(&d);
 	return rc;
 }

@@ -252,6 +252,7 @@ build_boot(struct machine *m, struct error *err)
 		.pci = m->pci,
 		.config = m->root,
 		.topo = vm_topology(m->vm),
+		.fw_cfg = platform_fw_cfg(m->platform),
 	};
 	struct boot_acpi acpi = { 0 };
 	bool want_acpi;

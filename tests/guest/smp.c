@@ -1,6 +1,6 @@
 /*
  * All CPUs start, run at the same time, take IPIs and see each other's writes.
- * cpus=N on the command line.
+ * cpus=N and pkg=N (logical CPUs a package) on the command line.
  */
 #include "guest.h"
 
@@ -43,19 +43,21 @@ void
 user_main(void)
 {
 	const char *s = cmdline();
-	unsigned n = 2, i, started = 0;
+	unsigned n = 2, pkg = 1, i, started = 0;
 	uint32_t r[4];
 
 	for (; *s != '\0'; s++) {
 		if (memcmp(s, "cpus=", 5) == 0)
 			n = (unsigned)(s[5] - '0');
+		if (memcmp(s, "pkg=", 4) == 0)
+			pkg = (unsigned)(s[4] - '0');
 	}
 	lapic_enable();
 	sti();
 	cpuid(1, 0, r);
 	ok(r[1] >> 24 == lapic_id(), "CPUID leaf 1 has the APIC id");
-	ok((r[1] >> 16 & 0xff) >= n || n == 1,
-	    "CPUID leaf 1 counts %u logical CPUs or more", n);
+	ok((r[1] >> 16 & 0xff) == pkg,
+	    "CPUID leaf 1 counts %u logical CPUs a package", pkg);
 	for (i = 1; i < n; i++)
 		started += ap_start(i, ap);
 	ok(started == n - 1, "%u of %u further CPUs started", started, n - 1);

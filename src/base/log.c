@@ -35,6 +35,7 @@ struct line {
 static int log_fd = STDERR_FILENO;
 static enum log_format log_format = LOG_HUMAN;
 static enum log_level log_max = LOG_INFO;
+static bool log_terminal; /* it may be raw, for a guest's console */
 
 static const char *const level_names[] = {
 	[LOG_ERR] = "error",
@@ -47,6 +48,7 @@ void
 log_setup(int fd, enum log_format format, enum log_level max_level)
 {
 	__atomic_store_n(&log_fd, fd, __ATOMIC_RELAXED);
+	__atomic_store_n(&log_terminal, isatty(fd) == 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&log_format, format, __ATOMIC_RELAXED);
 	__atomic_store_n(&log_max, max_level, __ATOMIC_RELAXED);
 }
@@ -299,6 +301,7 @@ static void
 log_emit(enum log_level level, const char *subsys, const char *msg,
     const struct log_field *extra, const struct log_field *fields)
 {
+	bool terminal = __atomic_load_n(&log_terminal, __ATOMIC_RELAXED);
 	int saved = errno;
 	struct line l;
 
@@ -309,7 +312,10 @@ log_emit(enum log_level level, const char *subsys, const char *msg,
 		line_put_field(&l, extra->key, extra->value);
 	for (; fields != NULL && fields->key != NULL; fields++)
 		line_put_field(&l, fields->key, fields->value);
-	line_put_tail(&l, l.format == LOG_JSON ? "}\n" : "\n");
+	if (l.format == LOG_JSON)
+		line_put_tail(&l, terminal ? "}\r\n" : "}\n");
+	else
+		line_put_tail(&l, terminal ? "\r\n" : "\n");
 	/* A reader that is gone or slow must not stop the machine. */
 	(void)fd_write_nosig(
 	    __atomic_load_n(&log_fd, __ATOMIC_RELAXED), l.text, l.len);

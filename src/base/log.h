@@ -27,7 +27,8 @@ struct log_field {
 
 /*
  * Where and how the process logs; the default is stderr, human, LOG_INFO. fd
- * is borrowed and must outlive the use of the log.
+ * is borrowed and must outlive the use of the log. On a terminal, which may be
+ * in raw mode for a guest's console, lines end with a carriage return too.
  */
 void log_setup(int fd, enum log_format format, enum log_level max_level);
 bool log_enabled(enum log_level level);

@@ -1,6 +1,7 @@
 /*
  * Where the machine's log goes.
  */
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -35,6 +36,25 @@ machine_log_hold(
 	return 0;
 }
 
+/* For a terminal that may be raw already. */
+static void
+write_lines(const char *text, size_t n)
+{
+	const char *end = isatty(STDERR_FILENO) == 1 ? "\r\n" : "\n";
+
+	while (n > 0) {
+		const char *nl = memchr(text, '\n', n);
+		size_t len = nl != NULL ? (size_t)(nl - text) : n;
+
+		fd_write_all(STDERR_FILENO, text, len);
+		if (nl == NULL)
+			return;
+		fd_write_all(STDERR_FILENO, end, strlen(end));
+		text += len + 1;
+		n -= len + 1;
+	}
+}
+
 void
 machine_log_release(struct log_config *log, bool show)
 {
@@ -45,7 +65,7 @@ machine_log_release(struct log_config *log, bool show)
 	log_setup(STDERR_FILENO, log->format, log->level);
 	while (show && log->held >= 0 &&
 	    (n = pread(log->held, buf, sizeof(buf), off)) > 0) {
-		fd_write_all(STDERR_FILENO, buf, (size_t)n);
+		write_lines(buf, (size_t)n);
 		off += n;
 	}
 	fd_close(&log->held);

@@ -56,7 +56,9 @@ struct soft_tlb {
 };
 
 struct soft_tlb_meta {
+	uint64_t w; /* as soft_tlb.w, but the store needs bookkeeping */
 	uint64_t pa; /* of the 4 KiB page */
+	uint8_t shift; /* size of the mapping: 12, 21, 22, 30 */
 	bool global;
 	bool listed; /* in the list of non-global entries */
 };
@@ -143,7 +145,6 @@ enum {
 #define SOFT_YMMH(n) (576 + 16 * (n)) /* upper halves */
 
 struct soft_vm;
-struct soft_fp; /* FP thunks, fpu.h */
 struct soft_code; /* block cache of a vCPU, code.h */
 
 struct soft_cpu {
@@ -156,7 +157,11 @@ struct soft_cpu {
 	uint8_t mode; /* code size: 2, 4, 8 */
 	uint8_t cpl;
 	_Atomic uint32_t request;
-	uint64_t xgen[2]; /* generation of code mappings, low/high half */
+	/*
+	 * Generation of code mappings of the low and the high half of the
+	 * address space, with the execution mode in the low bits.
+	 */
+	uint64_t xgen[2];
 	uint16_t cur_off; /* running instruction, from base_rip */
 	uint8_t cur_len;
 	uint8_t mem_seg; /* segment of the access (#SS or #GP) */
@@ -177,22 +182,20 @@ struct soft_cpu {
 	uint8_t mmu; /* enum soft_mmu */
 	uint8_t shadow; /* interrupts wait one instruction (STI, MOV SS) */
 	uint8_t nmi_masked;
-	uint8_t halted; /* enum vcpu_run_state */
+	uint8_t run_state; /* enum vcpu_run_state */
+	bool irq_waiting; /* an interrupt waits for IF or the shadow */
 	uint8_t exc_vector, exc_has_error; /* being raised */
 	bool exc_set_rf;
+	bool debug_exec; /* DR7 has enabled instruction breakpoints */
+	uint64_t sti_at; /* no events at this RIP: STI was just before */
+	unsigned pauses;
 	uint32_t exc_error;
 	int delivering; /* vector that is being delivered, or -1 */
-	_Atomic uint32_t nmi_pending, init_pending;
+	_Atomic uint32_t nmi_pending, init_pending, sleeping;
 	_Atomic uint32_t sipi; /* 0x100 | vector */
 	jmp_buf fault;
 
-	/*
-	 * Its x87 part and MXCSR may be live in the host's registers: call
-	 * soft_fp_sync() of fpu.h before touching it.
-	 */
 	uint8_t xsave[SOFT_XSAVE_SIZE] __attribute__((aligned(64)));
-	struct soft_fp *fp;
-	uint8_t fp_live; /* SOFT_FP_X87, SOFT_FP_MXCSR */
 
 	/* MSRs without a home of their own */
 	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
@@ -224,7 +227,8 @@ struct soft_cpu {
 	struct soft_tlb_meta meta[SOFT_MMU_COUNT][SOFT_TLB_SIZE];
 	unsigned nonglobal_count; /* entries in nonglobal[] */
 	uint16_t nonglobal[SOFT_MMU_COUNT * SOFT_TLB_SIZE];
-	uint64_t large_low, large_high; /* range of large-page mappings */
+	uint64_t large_seen; /* bit (lin >> 30 & 63): large pages were used */
+	uint64_t maxphys_rsvd; /* address bits that PTEs must not have */
 };
 
 static inline bool
@@ -274,6 +278,8 @@ void soft_set_rflags(struct soft_cpu *cpu, uint64_t value);
 _Noreturn void soft_raise(struct soft_cpu *cpu, unsigned vector);
 _Noreturn void
 soft_raise_error(struct soft_cpu *cpu, unsigned vector, uint32_t error);
+/* Leave the block; the running instruction starts again. */
+_Noreturn void soft_restart(struct soft_cpu *cpu);
 /* The engine cannot emulate this: ENGINE_EXIT_FAILED with the reason. */
 _Noreturn void soft_fail(struct soft_cpu *cpu, const char *reason);
 

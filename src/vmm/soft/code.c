@@ -1,0 +1,496 @@
+/*
+ * The block cache.
+ */
+#include "vmm/soft/code.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "vmm/soft/mmu.h"
+#include "vmm/soft/vm.h"
+
+#define ARENA_SIZE (UINT64_C(64) << 20)
+#define MODE_BITS 15
+
+static void *
+map_zero(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+struct soft_code *
+soft_code_create(struct soft_vm *vm)
+{
+	struct soft_code *c = map_zero(sizeof(*c) + vm->npages * 8u);
+
+	if (c == NULL)
+		return NULL;
+	c->size = ARENA_SIZE;
+	c->arena = map_zero(c->size);
+	if (c->arena == NULL) {
+		munmap(c, sizeof(*c) + vm->npages * 8u);
+		return NULL;
+	}
+	c->lines = (_Atomic uint64_t *)(c + 1);
+	pthread_mutex_init(&c->lock, NULL);
+	c->npages = vm->npages;
+	return c;
+}
+
+void
+soft_code_destroy(struct soft_code *c)
+{
+	if (c == NULL)
+		return;
+	munmap(c->arena, c->size);
+	pthread_mutex_destroy(&c->lock);
+	munmap(c, sizeof(*c) + c->npages * 8u);
+}
+
+static unsigned
+page_slot(uint64_t pa)
+{
+	return (pa >> 12 ^ pa >> 24) & 0xfff;
+}
+
+static unsigned
+hash_slot(uint64_t pa, unsigned mode)
+{
+	uint64_t h = (pa << 4 | mode) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (unsigned)(h >> (64 - SOFT_HASH_BITS));
+}
+
+static uint64_t
+line_mask(uint64_t pa, unsigned size)
+{
+	unsigned first = pa >> 6 & 63, last;
+
+	last = ((pa & 0xfff) + size - 1) >> 6;
+	if (last > 63)
+		last = 63;
+	return (~UINT64_C(0) >> (63 - (last - first))) << first;
+}
+
+void
+soft_code_flush(struct soft_cpu *cpu)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_region *r;
+
+	for (unsigned i = 0; i < 1u << 12; i++) {
+		for (struct soft_block *b = c->page[i]; b; b = b->page_next) {
+			r = soft_region_of(cpu->vm, b->pa);
+			atomic_store_explicit(&c->lines[soft_page_no(r, b->pa)],
+			    0, memory_order_relaxed);
+		}
+		c->page[i] = NULL;
+	}
+	memset(c->hash, 0, sizeof(c->hash));
+	memset(c->jump, 0, sizeof(c->jump));
+	c->used = 0;
+	c->link_from = c->stale = NULL;
+	c->flushes++;
+}
+
+/* ---- writes to code ---- */
+
+static void
+post(struct soft_cpu *cpu, uint64_t pa, unsigned size)
+{
+	struct soft_code *c = cpu->code;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->nqueue < SOFT_CODE_QUEUE) {
+		c->queue[c->nqueue].pa = pa;
+		c->queue[c->nqueue].size = size;
+	}
+	if (c->nqueue <= SOFT_CODE_QUEUE)
+		c->nqueue++;
+	pthread_mutex_unlock(&c->lock);
+	soft_request(cpu, SOFT_REQ_CODE);
+}
+
+static void
+kill_block(struct soft_code *c, struct soft_block *b)
+{
+	struct soft_block **p = &c->hash[hash_slot(b->pa, b->mode)];
+
+	while (*p && *p != b)
+		p = &(*p)->hash_next;
+	if (*p)
+		*p = b->hash_next;
+	b->valid = false;
+	for (unsigned i = 0; i < b->nops; i++)
+		b->ops[i].fn = soft_op_stale;
+	b->ops[0].link = NULL;
+	c->invalidations++;
+}
+
+static void
+invalidate(struct soft_cpu *cpu, uint64_t pa, unsigned size)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_block **p = &c->page[page_slot(pa)], *b;
+	struct soft_region *r = soft_region_of(cpu->vm, pa);
+	uint64_t lines = 0;
+
+	while ((b = *p) != NULL) {
+		if ((b->pa ^ pa) >> 12 != 0) {
+			p = &b->page_next;
+		} else if (b->pa < pa + size && pa < b->pa + b->bytes) {
+			*p = b->page_next;
+			kill_block(c, b);
+		} else {
+			lines |= line_mask(b->pa, b->bytes);
+			p = &b->page_next;
+		}
+	}
+	atomic_store_explicit(
+	    &c->lines[soft_page_no(r, pa)], lines, memory_order_relaxed);
+}
+
+static void
+mark_dirty(struct soft_region *r, uint64_t pa)
+{
+	uint64_t page = (pa - r->base) >> 12;
+
+	__atomic_fetch_or(
+	    &r->dirty[page >> 6], UINT64_C(1) << (page & 63), __ATOMIC_RELAXED);
+}
+
+void
+soft_code_written(struct soft_cpu *cpu, uint64_t pa, unsigned size)
+{
+	struct soft_vm *vm = cpu->vm;
+	struct soft_region *r = soft_region_of(vm, pa);
+	unsigned n = atomic_load_explicit(&vm->ncpus, memory_order_relaxed);
+	struct soft_cpu *other;
+	uint32_t page;
+	uint64_t mask;
+
+	if (r == NULL)
+		return;
+	page = soft_page_no(r, pa);
+	mask = line_mask(pa, size);
+	if (unlikely(atomic_load_explicit(&vm->dirty_on, memory_order_relaxed)))
+		mark_dirty(r, pa);
+	if (cpu->code->lines[page] & mask)
+		invalidate(cpu, pa, size);
+	for (unsigned i = 0; n > 1 && i < n; i++) {
+		other =
+		    atomic_load_explicit(&vm->cpus[i], memory_order_acquire);
+		if (other == NULL || other == cpu)
+			continue;
+		if (atomic_load_explicit(
+			&other->code->lines[page], memory_order_relaxed) &
+		    mask)
+			post(other, pa, size);
+	}
+}
+
+bool
+soft_code_write_needs_slow(struct soft_cpu *cpu, uint64_t pa, bool write)
+{
+	struct soft_vm *vm = cpu->vm;
+	struct soft_region *r = soft_region_of(vm, pa);
+	unsigned n = atomic_load_explicit(&vm->ncpus, memory_order_relaxed);
+	uint32_t page = soft_page_no(r, pa);
+	struct soft_cpu *other;
+	uint64_t bit;
+
+	/* Before the bitmaps are read: see first_code() */
+	atomic_store(&vm->wmapped[page], 1);
+	if (unlikely(
+		atomic_load_explicit(&vm->dirty_on, memory_order_relaxed))) {
+		if (write)
+			mark_dirty(r, pa);
+		bit = (pa - r->base) >> 12;
+		if (!(__atomic_load_n(&r->dirty[bit >> 6], __ATOMIC_RELAXED) >>
+			    (bit & 63) &
+			1))
+			return true;
+	}
+	if (cpu->code->lines[page])
+		return true;
+	for (unsigned i = 0; n > 1 && i < n; i++) {
+		other =
+		    atomic_load_explicit(&vm->cpus[i], memory_order_acquire);
+		if (other && atomic_load(&other->code->lines[page]))
+			return true;
+	}
+	return false;
+}
+
+void
+soft_code_requests(struct soft_cpu *cpu)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_region *r;
+	uint64_t pa[SOFT_CODE_QUEUE];
+	unsigned size[SOFT_CODE_QUEUE], n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->nqueue;
+	c->nqueue = 0;
+	for (unsigned i = 0; i < n && i < SOFT_CODE_QUEUE; i++) {
+		pa[i] = c->queue[i].pa;
+		size[i] = c->queue[i].size;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (n > SOFT_CODE_QUEUE) {
+		soft_tlb_protect_all(cpu);
+		soft_code_flush(cpu);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		r = soft_region_of(cpu->vm, pa[i]);
+		if (size[i] > 0)
+			invalidate(cpu, pa[i], size[i]);
+		else
+			soft_tlb_protect_page(cpu, r->host + (pa[i] - r->base));
+	}
+}
+
+/*
+ * The first code of a page is about to be read: from here on stores to it must
+ * be seen. A store of another vCPU that is on its way right now may be missed
+ * until that vCPU's next block; like on a CPU with a prefetch queue, it has to
+ * serialise before it may rely on it.
+ */
+static void
+first_code(struct soft_cpu *cpu, struct soft_region *r, uint64_t page_pa)
+{
+	struct soft_vm *vm = cpu->vm;
+	unsigned n = atomic_load_explicit(&vm->ncpus, memory_order_relaxed);
+	struct soft_cpu *other;
+	uint32_t page = soft_page_no(r, page_pa);
+
+	if (!atomic_exchange(&vm->wmapped[page], 0))
+		return;
+	soft_tlb_protect_page(cpu, r->host + (page_pa - r->base));
+	for (unsigned i = 0; n > 1 && i < n; i++) {
+		other =
+		    atomic_load_explicit(&vm->cpus[i], memory_order_acquire);
+		if (other && other != cpu)
+			post(other, page_pa, 0);
+	}
+}
+
+/* ---- building ---- */
+
+static uint64_t
+fetch_lin(struct soft_cpu *cpu)
+{
+	uint64_t rip = cpu->rip;
+
+	if (cpu->mode == 8)
+		return rip;
+	if (unlikely((uint32_t)rip > cpu->seg[X86_CS].limit))
+		soft_raise_error(cpu, X86_EXC_GP, 0);
+	return (uint32_t)(rip + cpu->seg[X86_CS].base);
+}
+
+/* Physical and host address of the code at lin. */
+static uint8_t *
+fetch_page(struct soft_cpu *cpu, uint64_t lin, uint64_t *ret_pa)
+{
+	unsigned i = lin >> 12 & (SOFT_TLB_SIZE - 1);
+	const struct soft_tlb *e = &cpu->tlb[i];
+	struct soft_page pg;
+	uint64_t off = lin ^ e->x;
+
+	if (likely(off <= 4095)) {
+		*ret_pa = cpu->meta[cpu->mmu][i].pa | off;
+		return e->host + off;
+	}
+	soft_translate(cpu, lin, SOFT_FETCH, (enum soft_mmu)cpu->mmu, &pg);
+	if (pg.host == NULL)
+		soft_fail(cpu, "instruction fetch outside memory");
+	*ret_pa = pg.pa;
+	return pg.host;
+}
+
+/* Decode errors as the operation that raises them. */
+static bool
+decode_error(struct soft_op *op, int len, unsigned off)
+{
+	if (len == X86_DECODE_UD || len == X86_DECODE_LONG) {
+		soft_lower_fault(
+		    op, off, len == X86_DECODE_UD ? X86_EXC_UD : X86_EXC_GP);
+		return true;
+	}
+	return false;
+}
+
+struct soft_block *
+soft_code_single(struct soft_cpu *cpu)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_block *b = &c->scratch.block;
+	uint64_t lin, pa, pa2;
+	uint8_t buf[X86_MAX_INSN], *host;
+	unsigned n;
+	bool end;
+	int len;
+
+	cpu->base_rip = cpu->rip;
+	cpu->cur_off = 0;
+	lin = fetch_lin(cpu);
+	host = fetch_page(cpu, lin, &pa);
+	n = 4096 - (pa & 0xfff);
+	if (n > X86_MAX_INSN)
+		n = X86_MAX_INSN;
+	memcpy(buf, host, n);
+	len = x86_decode(&c->scratch_insn, buf, n, cpu->mode);
+	if (len == X86_DECODE_MORE) {
+		if (cpu->mode != 8)
+			lin = (uint32_t)(lin + n);
+		else
+			lin += n;
+		host = fetch_page(cpu, lin, &pa2);
+		memcpy(buf + n, host, X86_MAX_INSN - n);
+		len =
+		    x86_decode(&c->scratch_insn, buf, X86_MAX_INSN, cpu->mode);
+	}
+	memset(b->ops, 0, 4 * sizeof(b->ops[0]));
+	if (decode_error(&b->ops[0], len, 0))
+		return b;
+	n = soft_lower(cpu, b->ops, &c->scratch_insn, 0, SOFT_NO_PA, &end);
+	if (!end)
+		soft_lower_next(cpu, &b->ops[n], (unsigned)len, 1);
+	return b;
+}
+
+static struct soft_block *
+build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_region *r = soft_region_of(cpu->vm, pa);
+	unsigned left = 4096 - (pa & 0xfff), off = 0, n = 0, i, k;
+	struct soft_op ops[SOFT_BLOCK_INSNS * 2 + 4];
+	struct x86_insn insn;
+	struct x86_insn *keep;
+	struct soft_block *b;
+	bool end = false;
+	size_t size;
+	int len;
+
+	memset(ops, 0, sizeof(ops));
+	if (c->used + sizeof(ops) + sizeof(*b) +
+		SOFT_BLOCK_INSNS * sizeof(insn) >
+	    c->size)
+		soft_code_flush(cpu);
+	if (!r->rom && !c->lines[soft_page_no(r, pa)])
+		first_code(cpu, r, pa & ~UINT64_C(0xfff));
+	for (i = 0; i < SOFT_BLOCK_INSNS && !end; i++) {
+		len = x86_decode(&insn, host + off, left - off, cpu->mode);
+		if (len == X86_DECODE_MORE) {
+			if (off == 0)
+				return NULL;
+			break;
+		}
+		if (decode_error(&ops[n], len, off)) {
+			n++;
+			off++;
+			end = true;
+			break;
+		}
+		keep = (struct x86_insn *)(c->arena + c->used);
+		*keep = insn;
+		k = soft_lower(cpu, &ops[n], keep, off, pa, &end);
+		ops[n].count = ops[n + 1].count = (uint16_t)(i + 1);
+		if (ops[n].insn == keep)
+			c->used += (sizeof(insn) + 7) & ~(size_t)7;
+		n += k;
+		off += (unsigned)len;
+		if (off >= left)
+			break;
+	}
+	if (!end)
+		soft_lower_next(cpu, &ops[n++], off, i);
+	size = sizeof(*b) + n * sizeof(ops[0]);
+	b = (struct soft_block *)(c->arena + c->used);
+	c->used += size;
+	memcpy(b->ops, ops, n * sizeof(ops[0]));
+	b->pa = pa;
+	b->bytes = (uint16_t)off;
+	b->nops = (uint16_t)n;
+	b->mode = cpu->xgen[0] & MODE_BITS;
+	b->valid = true;
+	b->hash_next = c->hash[hash_slot(pa, b->mode)];
+	c->hash[hash_slot(pa, b->mode)] = b;
+	b->page_next = c->page[page_slot(pa)];
+	c->page[page_slot(pa)] = b;
+	atomic_fetch_or(
+	    &c->lines[soft_page_no(r, pa)], line_mask(pa, b->bytes));
+	c->translations++;
+	return b;
+}
+
+static struct soft_block *
+find_pa(struct soft_cpu *cpu, uint64_t pa)
+{
+	unsigned mode = cpu->xgen[0] & MODE_BITS;
+	struct soft_block *b = cpu->code->hash[hash_slot(pa, mode)];
+
+	while (b && (b->pa != pa || b->mode != mode))
+		b = b->hash_next;
+	return b;
+}
+
+struct soft_block *
+soft_code_find(struct soft_cpu *cpu)
+{
+	struct soft_code *c = cpu->code;
+	uint64_t rip = cpu->rip, gen = cpu->xgen[rip >> 63], lin, pa;
+	struct soft_jump *j = soft_jump_slot(cpu, rip);
+	struct soft_op *from = c->link_from, *stale = c->stale;
+	struct soft_block *b;
+	uint8_t *host;
+	unsigned bloom;
+
+	c->link_from = c->stale = NULL;
+	if (j->rip == rip && j->gen == gen && j->block->valid) {
+		b = j->block;
+		goto found;
+	}
+	cpu->base_rip = rip;
+	cpu->cur_off = 0;
+	lin = fetch_lin(cpu);
+	host = fetch_page(cpu, lin, &pa);
+	b = find_pa(cpu, pa);
+	if (b == NULL) {
+		uint64_t flushes = c->flushes;
+
+		b = build(cpu, pa, host);
+		if (b == NULL)
+			return soft_code_single(cpu);
+		if (flushes != c->flushes)
+			from = stale = NULL;
+	}
+	bloom = soft_code_bloom(lin);
+	c->executed[bloom >> 6] |= UINT64_C(1) << (bloom & 63);
+	/*
+	 * A page of the high half that is not global dies with a CR3 write,
+	 * but its generation does not.
+	 */
+	if (rip >> 63 &&
+	    !cpu->meta[cpu->mmu][lin >> 12 & (SOFT_TLB_SIZE - 1)].global &&
+	    (cpu->cr4 & X86_CR4_PGE))
+		return b;
+	j->rip = rip;
+	j->gen = gen;
+	j->block = b;
+found:
+	if (from) {
+		from->link = b;
+		from->gen = gen;
+	}
+	if (stale)
+		stale->link = b;
+	return b;
+}

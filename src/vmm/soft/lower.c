@@ -1,0 +1,519 @@
+/*
+ * From decoded instructions to operations: pick the handler that is made for
+ * the form at hand; all others run through their function in insn.c.
+ */
+#include "vmm/soft/ops.h"
+
+static unsigned
+size_index(unsigned bytes)
+{
+	return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3;
+}
+
+static uint8_t
+reg_offset(const struct x86_insn *in, unsigned r, unsigned bytes)
+{
+	if (bytes == 1 && !(in->pfx & X86_PFX_REX) && r >= 4 && r < 8)
+		return (uint8_t)((r - 4) * 8 + 1);
+	return OP_REG(r);
+}
+
+/* Register number of an operand that is one; -1 = it is something else. */
+static int
+operand_reg(const struct x86_insn *in, unsigned n)
+{
+	switch ((unsigned)x86_op_class(in, n)) {
+	case X86_OC_E:
+	case X86_OC_R:
+		return in->mod == 3 ? in->rm : -1;
+	case X86_OC_G:
+		return in->reg;
+	case X86_OC_Z:
+		return (in->opcode & 7) | (in->rex & 1) << 3;
+	case X86_OC_ACC:
+		return X86_RAX;
+	default:
+		return -1;
+	}
+}
+
+static bool
+operand_imm(const struct x86_insn *in, unsigned n)
+{
+	unsigned c = x86_op_class(in, n);
+
+	return c == X86_OC_I || c == X86_OC_IS;
+}
+
+static bool
+operand_mem(const struct x86_insn *in, unsigned n)
+{
+	unsigned c = x86_op_class(in, n);
+
+	return (c == X86_OC_E || c == X86_OC_M) && in->mod != 3;
+}
+
+/*
+ * Fill in the memory operand; which way to compute its address. aux: the
+ * handler needs the instruction.
+ */
+static enum soft_ea_kind
+lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off)
+{
+	int64_t disp = in->disp;
+
+	op->seg = in->seg;
+	op->aux = 1;
+	if (in->mode != 8 || in->adsize != 8)
+		return SOFT_EA_G;
+	if (in->base == X86_REG_RIP) {
+		disp += off + in->len;
+		op->base = OP_RIP;
+	} else
+		op->base =
+		    in->base == X86_REG_NONE ? OP_ZERO : OP_REG(in->base);
+	op->index = in->index == X86_REG_NONE ? OP_ZERO : OP_REG(in->index);
+	op->scale = in->scale;
+	if (disp != (int32_t)disp)
+		return SOFT_EA_G;
+	op->disp = (int32_t)disp;
+	op->aux = 0;
+	if (in->index == X86_REG_NONE && in->seg != X86_FS && in->seg != X86_GS)
+		return SOFT_EA_S;
+	return SOFT_EA_F;
+}
+
+/* Two-operand forms of ALU and MOV. NULL = no handler for it. */
+static soft_fn *
+two_operands(struct soft_op *op, const struct x86_insn *in, unsigned off,
+    soft_fn *const forms[SOFT_FORM_COUNT])
+{
+	unsigned bytes = x86_op_bytes(in, 0);
+	int r0 = operand_reg(in, 0), r1 = operand_reg(in, 1);
+	bool lock = in->pfx & X86_PFX_LOCK;
+
+	if (r0 >= 0)
+		op->dst = reg_offset(in, (unsigned)r0, bytes);
+	if (r1 >= 0)
+		op->src = reg_offset(in, (unsigned)r1, bytes);
+	op->imm = in->imm;
+	if (r0 >= 0 && r1 >= 0)
+		return forms[SOFT_RR];
+	if (r0 >= 0 && operand_imm(in, 1))
+		return forms[SOFT_RI];
+	if (r0 >= 0 && operand_mem(in, 1))
+		return forms[SOFT_RM + lower_ea(op, in, off)];
+	if (!operand_mem(in, 0))
+		return NULL;
+	if (r1 < 0 && !operand_imm(in, 1))
+		return NULL;
+	if (lock) {
+		op->aux = 1;
+		return forms[r1 >= 0 ? SOFT_LOCK_MR : SOFT_LOCK_MI];
+	}
+	if (r1 >= 0)
+		return forms[SOFT_MR + lower_ea(op, in, off)];
+	return forms[SOFT_MI + lower_ea(op, in, off)];
+}
+
+static int
+alu_of(unsigned mn)
+{
+	switch (mn) {
+	case X86_MN_ADD:
+		return SOFT_ADD;
+	case X86_MN_OR:
+		return SOFT_OR;
+	case X86_MN_ADC:
+		return SOFT_ADC;
+	case X86_MN_SBB:
+		return SOFT_SBB;
+	case X86_MN_AND:
+		return SOFT_AND;
+	case X86_MN_SUB:
+		return SOFT_SUB;
+	case X86_MN_XOR:
+		return SOFT_XOR;
+	case X86_MN_CMP:
+		return SOFT_CMP;
+	case X86_MN_TEST:
+		return SOFT_TEST;
+	default:
+		return -1;
+	}
+}
+
+static int
+unary_of(unsigned mn)
+{
+	switch (mn) {
+	case X86_MN_INC:
+		return SOFT_INC;
+	case X86_MN_DEC:
+		return SOFT_DEC;
+	case X86_MN_NEG:
+		return SOFT_NEG;
+	case X86_MN_NOT:
+		return SOFT_NOT;
+	default:
+		return -1;
+	}
+}
+
+static int
+shift_of(unsigned mn)
+{
+	switch (mn) {
+	case X86_MN_ROL:
+		return SOFT_ROL;
+	case X86_MN_ROR:
+		return SOFT_ROR;
+	case X86_MN_RCL:
+		return SOFT_RCL;
+	case X86_MN_RCR:
+		return SOFT_RCR;
+	case X86_MN_SHL:
+		return SOFT_SHL;
+	case X86_MN_SHR:
+		return SOFT_SHR;
+	case X86_MN_SAR:
+		return SOFT_SAR;
+	default:
+		return -1;
+	}
+}
+
+static soft_fn *
+lower_unary(struct soft_op *op, const struct x86_insn *in, unsigned off,
+    soft_fn *const forms[SOFT_U_COUNT])
+{
+	int r = operand_reg(in, 0);
+
+	if (r >= 0) {
+		op->dst = reg_offset(in, (unsigned)r, x86_op_bytes(in, 0));
+		return forms[SOFT_U_R];
+	}
+	if (in->pfx & X86_PFX_LOCK) {
+		op->aux = 1;
+		return forms[SOFT_U_LOCK];
+	}
+	return forms[SOFT_U_M + lower_ea(op, in, off)];
+}
+
+static soft_fn *
+lower_shift(struct soft_op *op, const struct x86_insn *in,
+    soft_fn *const forms[SOFT_S_COUNT])
+{
+	int r = operand_reg(in, 0);
+	bool cl = x86_op_class(in, 1) == X86_OC_CL;
+
+	op->imm = x86_op_class(in, 1) == X86_OC_ONE ? 1 : in->imm;
+	if (r < 0) {
+		op->aux = 1;
+		return forms[cl ? SOFT_S_MC : SOFT_S_MI];
+	}
+	op->dst = reg_offset(in, (unsigned)r, x86_op_bytes(in, 0));
+	return forms[cl ? SOFT_S_RC : SOFT_S_RI];
+}
+
+static soft_fn *
+lower_movx(
+    struct soft_op *op, const struct x86_insn *in, unsigned off, bool is_signed)
+{
+	unsigned sbytes = x86_op_bytes(in, 1), dbytes = x86_op_bytes(in, 0);
+	unsigned si = size_index(sbytes), di = size_index(dbytes);
+	int r = operand_reg(in, 1);
+
+	op->dst = OP_REG(in->reg);
+	if (r < 0)
+		return soft_movx_ops[is_signed][si][di]
+				    [SOFT_RM + lower_ea(op, in, off)];
+	op->src = reg_offset(in, (unsigned)r, sbytes);
+	return soft_movx_ops[is_signed][si][di][SOFT_RR];
+}
+
+static soft_fn *
+lower_lea(struct soft_op *op, const struct x86_insn *in, unsigned off)
+{
+	if (lower_ea(op, in, off) == SOFT_EA_G)
+		return NULL;
+	op->dst = OP_REG(in->reg);
+	return soft_lea_ops[size_index(in->opsize) - 1];
+}
+
+static soft_fn *
+lower_push_pop(struct soft_op *op, const struct x86_insn *in, unsigned off)
+{
+	int r = operand_reg(in, 0);
+	enum soft_ea_kind ea;
+
+	if (in->mode != 8 || in->opsize != 8)
+		return NULL;
+	op->seg = X86_SS;
+	if (in->row->mn == X86_MN_POP) {
+		if (r < 0)
+			return NULL;
+		op->dst = OP_REG(r);
+		return soft_pop_r;
+	}
+	if (r >= 0) {
+		op->src = OP_REG(r);
+		return soft_push_r;
+	}
+	if (operand_imm(in, 0)) {
+		op->imm = in->imm;
+		return soft_push_i;
+	}
+	if (!operand_mem(in, 0))
+		return NULL;
+	ea = lower_ea(op, in, off);
+	return ea == SOFT_EA_G ? NULL : soft_push_m[ea];
+}
+
+static soft_fn *
+lower_imul(struct soft_op *op, const struct x86_insn *in)
+{
+	int r = operand_reg(in, 1);
+
+	if (r < 0)
+		return NULL;
+	op->dst = OP_REG(in->reg);
+	op->src = OP_REG(r);
+	op->imm = in->imm;
+	return soft_imul_ops[size_index(in->opsize) - 1]
+			    [in->row->op[2] != X86_OP___];
+}
+
+static soft_fn *
+lower_data(struct soft_op *op, const struct x86_insn *in, unsigned off)
+{
+	unsigned mn = in->row->mn, size = size_index(x86_op_bytes(in, 0));
+	int k;
+
+	if ((k = alu_of(mn)) >= 0)
+		return two_operands(op, in, off, soft_alu_ops[k][size]);
+	if ((k = unary_of(mn)) >= 0)
+		return lower_unary(op, in, off, soft_unary_ops[k][size]);
+	if ((k = shift_of(mn)) >= 0)
+		return lower_shift(op, in, soft_shift_ops[k][size]);
+	if (mn >= X86_MN_CMOVO && mn <= X86_MN_CMOVG) {
+		if (operand_reg(in, 1) < 0)
+			return NULL;
+		op->dst = OP_REG(in->reg);
+		op->src = OP_REG(in->rm);
+		return soft_cmov_ops[mn - X86_MN_CMOVO][size - 1];
+	}
+	if (mn >= X86_MN_SETO && mn <= X86_MN_SETG) {
+		if (in->mod != 3)
+			return NULL;
+		op->dst = reg_offset(in, in->rm, 1);
+		return soft_setcc_ops[mn - X86_MN_SETO];
+	}
+	switch (mn) {
+	case X86_MN_MOV:
+		return two_operands(op, in, off, soft_mov_ops[size]);
+	case X86_MN_MOVZX:
+	case X86_MN_MOVSX:
+	case X86_MN_MOVSXD:
+		if (mn == X86_MN_MOVSXD && in->opsize != 8)
+			return NULL;
+		return lower_movx(op, in, off, mn != X86_MN_MOVZX);
+	case X86_MN_LEA:
+		return lower_lea(op, in, off);
+	case X86_MN_PUSH:
+	case X86_MN_POP:
+		return lower_push_pop(op, in, off);
+	case X86_MN_IMUL:
+		return lower_imul(op, in);
+	case X86_MN_NOP:
+	case X86_MN_PREFETCH:
+	case X86_MN_PREFETCHW:
+		return soft_op_nop;
+	default:
+		return NULL;
+	}
+}
+
+static enum soft_link
+link_kind(const struct x86_insn *in, uint64_t pa, int64_t target)
+{
+	if (in->mode == 4)
+		return in->opsize == 2 ? SOFT_X16 : SOFT_X32;
+	if (in->mode == 2)
+		return in->opsize == 4 ? SOFT_X32 : SOFT_X16;
+	if (pa != SOFT_NO_PA && ((pa & 0xfff) + (uint64_t)target) >> 12 == 0)
+		return SOFT_IN_PAGE;
+	return SOFT_X64;
+}
+
+/* Returns 0 when the branch has to go through its function. */
+static unsigned
+lower_branch(struct soft_cpu *cpu, struct soft_op *op,
+    const struct x86_insn *in, unsigned off, uint64_t pa)
+{
+	unsigned mn = in->row->mn;
+	int64_t target = (int64_t)off + in->len + (int64_t)in->imm;
+	enum soft_link kind = link_kind(in, pa, target);
+	enum soft_ea_kind ea;
+
+	op->disp = (int32_t)target;
+	op->gen = 0;
+	if (mn >= X86_MN_JO && mn <= X86_MN_JG) {
+		if (op->disp != target)
+			return 0;
+		op->fn = soft_jcc_ops[mn - X86_MN_JO][kind];
+		op->link = NULL;
+		soft_lower_next(cpu, op + 1, off + in->len, 0);
+		return 2;
+	}
+	if (mn == X86_MN_JMP && x86_op_class(in, 0) == X86_OC_J) {
+		if (op->disp != target)
+			return 0;
+		op->fn = soft_jmp_ops[kind];
+		op->link = NULL;
+		return 1;
+	}
+	if (in->mode != 8)
+		return 0;
+	switch (mn) {
+	case X86_MN_CALL:
+		if (x86_op_class(in, 0) == X86_OC_J) {
+			if (op->disp != target)
+				return 0;
+			op->seg = X86_SS;
+			op->fn = soft_call_ops[kind != SOFT_IN_PAGE];
+			op->link = NULL;
+			return 1;
+		}
+		if (in->mod == 3) {
+			op->seg = X86_SS;
+			op->src = OP_REG(in->rm);
+			op->fn = soft_call_r;
+			return 1;
+		}
+		ea = lower_ea(op, in, off);
+		op->fn = soft_call_m[ea];
+		return 1;
+	case X86_MN_JMP:
+		if (in->mod == 3) {
+			op->src = OP_REG(in->rm);
+			op->fn = soft_jmp_r;
+			return 1;
+		}
+		ea = lower_ea(op, in, off);
+		op->fn = soft_jmp_m[ea];
+		return 1;
+	case X86_MN_RET:
+		op->seg = X86_SS;
+		op->imm = in->row->op[0] == X86_OP___ ? 0 : in->imm & 0xffff;
+		op->fn = soft_ret_op;
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+void
+soft_lower_next(
+    struct soft_cpu *cpu, struct soft_op *op, unsigned off, unsigned count)
+{
+	op->fn = soft_jmp_ops[cpu->mode == 8 ? SOFT_X64
+		: cpu->mode == 4             ? SOFT_X32
+					     : SOFT_X16];
+	op->off = (uint16_t)off;
+	op->disp = (int32_t)off;
+	op->count = (uint16_t)count;
+	op->gen = 0;
+	op->link = NULL;
+}
+
+void
+soft_lower_fault(struct soft_op *op, unsigned off, unsigned vector)
+{
+	op->fn = soft_op_fault;
+	op->off = (uint16_t)off;
+	op->imm = vector;
+}
+
+static unsigned
+fp_kind(const struct x86_insn *in)
+{
+	if (in->row->mn == X86_MN_FWAIT)
+		return 4;
+	if (in->row->map >= X86_MAP_V0F)
+		return 3;
+	if (in->row->feature == X86_FEAT_X87)
+		return 0;
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned c = x86_op_class(in, i);
+
+		if (c == X86_OC_V || c == X86_OC_W || c == X86_OC_U)
+			return 2;
+	}
+	return in->row->feature == X86_FEAT_MMX ||
+		x86_op_class(in, 0) == X86_OC_P ||
+		x86_op_class(in, 1) == X86_OC_P ||
+		x86_op_class(in, 1) == X86_OC_N
+	    ? 1
+	    : 2;
+}
+
+static bool
+offered(struct soft_cpu *cpu, const struct x86_insn *in)
+{
+	const struct x86_row *row = in->row;
+
+	if (!soft_has(cpu, (enum x86_feature)row->feature))
+		return false;
+	return !((row->attr & X86_A_I256) && in->vl) ||
+	    soft_has(cpu, X86_FEAT_AVX2);
+}
+
+unsigned
+soft_lower(struct soft_cpu *cpu, struct soft_op *op, const struct x86_insn *in,
+    unsigned off, uint64_t pa, bool *ret_end)
+{
+	const struct x86_row *row = in->row;
+	soft_insn_fn *fn;
+	unsigned n;
+
+	op->insn = in;
+	op->off = (uint16_t)off;
+	op->len = in->len;
+	op->seg = in->seg;
+	*ret_end = row->attr & (X86_A_BR | X86_A_STOP);
+	if ((row->attr & X86_A_UD) ||
+	    (!offered(cpu, in) && row->mn != X86_MN_TZCNT &&
+		row->mn != X86_MN_LZCNT)) {
+		*ret_end = true;
+		soft_lower_fault(op, off, X86_EXC_UD);
+		return 1;
+	}
+	if (row->attr & X86_A_FPSIMD) {
+		op->aux = (uint8_t)fp_kind(in);
+		op->fn = soft_op_fpsimd;
+		return 1;
+	}
+	if (row->attr & X86_A_BR) {
+		n = lower_branch(cpu, op, in, off, pa);
+		if (n > 0)
+			return n;
+		op->insn = in;
+	} else {
+		op->fn = lower_data(op, in, off);
+		if (op->fn != NULL) {
+			if (!op->aux)
+				op->insn = NULL;
+			return 1;
+		}
+	}
+	fn = soft_insn_for(row);
+	op->imm = (uint64_t)fn;
+	if (fn == NULL) {
+		*ret_end = true;
+		soft_lower_fault(op, off, X86_EXC_UD);
+		return 1;
+	}
+	op->fn = *ret_end ? soft_op_insn_end : soft_op_insn;
+	return 1;
+}

@@ -1,0 +1,152 @@
+/*
+ * Operations: branches. Every way from block to block looks at 'request', so
+ * that loops can be left.
+ */
+#include "vmm/soft/ops.h"
+
+const struct soft_op *
+soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op)
+{
+	/* Decoded anew meanwhile? */
+	if (op->off == 0 && op->link && op->link->valid)
+		NEXT(op->link->ops);
+	cpu->rip = cpu->base_rip + op->off;
+	cpu->insns += op->count;
+	if (op->off == 0)
+		cpu->code->stale = (struct soft_op *)op;
+	return NULL;
+}
+
+const struct soft_op *
+soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op)
+{
+	cpu->rip = cpu->base_rip;
+	cpu->code->link_from = (struct soft_op *)op;
+	return NULL;
+}
+
+#define LEAVE_ON_REQUEST(target)                                 \
+	do {                                                     \
+		cpu->base_rip = (target);                        \
+		if (unlikely(atomic_load_explicit(               \
+			&cpu->request, memory_order_relaxed))) { \
+			cpu->rip = cpu->base_rip;                \
+			return NULL;                             \
+		}                                                \
+	} while (0)
+
+/* clang-format off */
+/* To a fixed target: inside the page, or checked against its generation. */
+#define GO_IN_PAGE                                                        \
+	cpu->insns += op->count;                                          \
+	LEAVE_ON_REQUEST(cpu->base_rip + (uint64_t)(int64_t)op->disp);    \
+	if (likely(op->link != NULL))                                     \
+		NEXT(op->link->ops);                                      \
+	return soft_op_link_miss(cpu, op)
+#define GO_X(type)                                                        \
+	type to_ = (type)(cpu->base_rip + (uint64_t)(int64_t)op->disp);   \
+	cpu->insns += op->count;                                          \
+	LEAVE_ON_REQUEST(to_);                                            \
+	if (likely(op->imm == to_ &&                                      \
+		op->gen == cpu->xgen[(uint64_t)to_ >> 63]))               \
+		NEXT(op->link->ops);                                      \
+	((struct soft_op *)op)->imm = to_;                                \
+	((struct soft_op *)op)->gen = 0;                                  \
+	return soft_op_link_miss(cpu, op)
+/* To a computed target, by the jump cache */
+#define GO_RIP(target)                                                    \
+	uint64_t to_ = (target);                                          \
+	struct soft_jump *j_;                                             \
+	cpu->insns += op->count;                                          \
+	LEAVE_ON_REQUEST(to_);                                            \
+	j_ = soft_jump_slot(cpu, to_);                                    \
+	if (likely(j_->rip == to_ && j_->gen == cpu->xgen[to_ >> 63]))    \
+		NEXT(j_->block->ops);                                     \
+	cpu->rip = to_;                                                   \
+	return NULL
+
+OP(jmp_in) { GO_IN_PAGE; }
+OP(jmp_x64) { GO_X(uint64_t); }
+OP(jmp_x32) { GO_X(uint32_t); }
+OP(jmp_x16) { GO_X(uint16_t); }
+soft_fn *const soft_jmp_ops[SOFT_LINK_COUNT] = { jmp_in, jmp_x64, jmp_x32, jmp_x16 };
+
+/* Not taken: the next operation is a jump to the next instruction. */
+#define DEF_JCC(cc)                                                       \
+OP(jcc_in_##cc)                                                           \
+{                                                                         \
+	if (!soft_cond(cpu->fl, cc))                                      \
+		NEXT(op + 1);                                             \
+	GO_IN_PAGE;                                                       \
+}                                                                         \
+OP(jcc_x64_##cc)                                                          \
+{                                                                         \
+	if (!soft_cond(cpu->fl, cc))                                      \
+		NEXT(op + 1);                                             \
+	GO_X(uint64_t);                                                   \
+}                                                                         \
+OP(jcc_x32_##cc)                                                          \
+{                                                                         \
+	if (!soft_cond(cpu->fl, cc))                                      \
+		NEXT(op + 1);                                             \
+	GO_X(uint32_t);                                                   \
+}                                                                         \
+OP(jcc_x16_##cc)                                                          \
+{                                                                         \
+	if (!soft_cond(cpu->fl, cc))                                      \
+		NEXT(op + 1);                                             \
+	GO_X(uint16_t);                                                   \
+}
+DEF_JCC(0) DEF_JCC(1) DEF_JCC(2) DEF_JCC(3) DEF_JCC(4) DEF_JCC(5) DEF_JCC(6) DEF_JCC(7)
+DEF_JCC(8) DEF_JCC(9) DEF_JCC(10) DEF_JCC(11) DEF_JCC(12) DEF_JCC(13) DEF_JCC(14) DEF_JCC(15)
+#define ROW_JCC(cc) { jcc_in_##cc, jcc_x64_##cc, jcc_x32_##cc, jcc_x16_##cc },
+soft_fn *const soft_jcc_ops[16][SOFT_LINK_COUNT] = {
+	ROW_JCC(0) ROW_JCC(1) ROW_JCC(2) ROW_JCC(3) ROW_JCC(4) ROW_JCC(5)
+	ROW_JCC(6) ROW_JCC(7) ROW_JCC(8) ROW_JCC(9) ROW_JCC(10) ROW_JCC(11)
+	ROW_JCC(12) ROW_JCC(13) ROW_JCC(14) ROW_JCC(15)
+};
+
+/* ---- 64-bit calls ---- */
+#define PUSH_RETURN                                                       \
+	uint64_t sp_ = cpu->gpr[X86_RSP] - 8;                             \
+	op_st64(cpu, op, sp_, cpu->base_rip + op->off + op->len);         \
+	cpu->gpr[X86_RSP] = sp_
+
+OP(call_in) { PUSH_RETURN; GO_IN_PAGE; }
+OP(call_x) { PUSH_RETURN; GO_X(uint64_t); }
+soft_fn *const soft_call_ops[2] = { call_in, call_x };
+
+OP(ret_64)
+{
+	uint64_t to = op_ld64(cpu, op, cpu->gpr[X86_RSP]);
+
+	cpu->gpr[X86_RSP] += 8 + op->imm;
+	GO_RIP(to);
+}
+soft_fn *const soft_ret_op = ret_64;
+
+OP(jmp_r) { GO_RIP(R64(op->src)); }
+OP(call_r)
+{
+	uint64_t to = R64(op->src);
+	PUSH_RETURN;
+	GO_RIP(to);
+}
+soft_fn *const soft_jmp_r = jmp_r, *const soft_call_r = call_r;
+
+#define DEF_IND(ea)                                                       \
+OP(jmp_m_##ea)                                                            \
+{                                                                         \
+	uint64_t to = op_ld64(cpu, op, EA_##ea(8, false));                \
+	GO_RIP(to);                                                       \
+}                                                                         \
+OP(call_m_##ea)                                                           \
+{                                                                         \
+	uint64_t to = op_ld64(cpu, op, EA_##ea(8, false));                \
+	PUSH_RETURN;                                                      \
+	GO_RIP(to);                                                       \
+}
+DEF_IND(S) DEF_IND(F) DEF_IND(G)
+soft_fn *const soft_jmp_m[SOFT_EA_COUNT] = { jmp_m_S, jmp_m_F, jmp_m_G };
+soft_fn *const soft_call_m[SOFT_EA_COUNT] = { call_m_S, call_m_F, call_m_G };
+/* clang-format on */

@@ -1,0 +1,237 @@
+/*
+ * How operations are written: operands, memory, and going on to the next one.
+ */
+#ifndef VMM_SOFT_OPS_H
+#define VMM_SOFT_OPS_H
+
+#include "vmm/soft/code.h"
+
+/*
+ * With optimisation the compiler turns calls in tail position into jumps and
+ * operations run on from one to the next; without it, or under a sanitizer, the
+ * stack would grow, so each operation returns the next one to a loop.
+ */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_sanitizer)
+#define SOFT_LOOP 1
+#endif
+#endif
+#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || \
+    defined(__SANITIZE_THREAD__)
+#define SOFT_LOOP 1
+#endif
+#ifdef SOFT_LOOP
+#define NEXT(o) return (o)
+#elif defined(__clang__)
+#define NEXT(o) __attribute__((musttail)) return (o)->fn(cpu, (o))
+#else
+#define NEXT(o) return (o)->fn(cpu, (o))
+#endif
+
+#define OP(name)                           \
+	static const struct soft_op *name( \
+	    struct soft_cpu *cpu, const struct soft_op *op)
+
+/* Byte offsets for soft_op.base/index */
+#define OP_REG(r) ((uint8_t)((r)*8))
+#define OP_ZERO OP_REG(X86_GPR_COUNT)
+#define OP_RIP OP_REG(X86_GPR_COUNT + 1) /* base_rip follows gpr[] */
+
+#define R8(o) (*(uint8_t *)((char *)cpu + (o)))
+#define R16(o) (*(uint16_t *)((char *)cpu + (o)))
+#define R32(o) (*(uint32_t *)((char *)cpu + (o)))
+#define R64(o) (*(uint64_t *)((char *)cpu + (o)))
+/* As a destination: 32-bit results clear the upper half. */
+#define SET8(o, v) (R8(o) = (uint8_t)(v))
+#define SET16(o, v) (R16(o) = (uint16_t)(v))
+#define SET32(o, v) (R64(o) = (uint32_t)(v))
+#define SET64(o, v) (R64(o) = (uint64_t)(v))
+
+#define HOT __attribute__((always_inline)) static inline
+#define COLD __attribute__((noinline, cold))
+
+/* base + disp; + index and segment base; everything else */
+#define EA_S(bytes, w) (R64(op->base) + (uint64_t)(int64_t)op->disp)
+#define EA_F(bytes, w)                                   \
+	(R64(op->base) + (R64(op->index) << op->scale) + \
+	    (uint64_t)(int64_t)op->disp + cpu->segbase[op->seg])
+#define EA_G(bytes, w) soft_op_ea(cpu, op, bytes, w)
+
+COLD uint64_t soft_op_ea(
+    struct soft_cpu *cpu, const struct soft_op *op, unsigned size, bool write);
+COLD uint64_t soft_op_read(struct soft_cpu *cpu, const struct soft_op *op,
+    uint64_t lin, unsigned size);
+COLD void soft_op_write(struct soft_cpu *cpu, const struct soft_op *op,
+    uint64_t lin, unsigned size, uint64_t v);
+COLD void *soft_op_rmw(struct soft_cpu *cpu, const struct soft_op *op,
+    uint64_t lin, unsigned size);
+COLD const struct soft_op *
+soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
+
+/* clang-format off */
+#define OP_MEMORY(bits)                                                   \
+	HOT uint##bits##_t                                                \
+	op_ld##bits(struct soft_cpu *cpu, const struct soft_op *op,       \
+	    uint64_t lin)                                                 \
+	{                                                                 \
+		const void *p = soft_host_read(cpu, lin, bits / 8);       \
+		if (likely(p))                                            \
+			return *(const volatile soft_mem##bits *)p;       \
+		return (uint##bits##_t)soft_op_read(cpu, op, lin, bits / 8); \
+	}                                                                 \
+	HOT void                                                          \
+	op_st##bits(struct soft_cpu *cpu, const struct soft_op *op,       \
+	    uint64_t lin, uint##bits##_t v)                               \
+	{                                                                 \
+		void *p = soft_host_write(cpu, lin, bits / 8);            \
+		if (likely(p))                                            \
+			*(volatile soft_mem##bits *)p = v;                \
+		else                                                      \
+			soft_op_write(cpu, op, lin, bits / 8, v);         \
+	}                                                                 \
+	HOT soft_mem##bits *                                              \
+	op_rmw##bits(struct soft_cpu *cpu, const struct soft_op *op,      \
+	    uint64_t lin)                                                 \
+	{                                                                 \
+		void *p = soft_host_write(cpu, lin, bits / 8);            \
+		return likely(p) ? p : soft_op_rmw(cpu, op, lin, bits / 8); \
+	}
+/* clang-format on */
+OP_MEMORY(8)
+OP_MEMORY(16)
+OP_MEMORY(32)
+OP_MEMORY(64)
+
+#define OP_RMW_END(p)                                         \
+	do {                                                  \
+		if (unlikely((void *)(p) == cpu->rmw_bounce)) \
+			soft_rmw_end(cpu, (p));               \
+	} while (0)
+
+/* After an ALU instruction: its flags in AX. */
+#define GET_FLAGS "\n\tlahf\n\tseto %%al"
+
+/* ---- conditions on soft_cpu.fl ---- */
+#define FL_OF 0x0001u
+#define FL_CF 0x0100u
+#define FL_PF 0x0400u
+#define FL_AF 0x1000u
+#define FL_ZF 0x4000u
+#define FL_SF 0x8000u
+
+HOT bool
+soft_cond(unsigned fl, unsigned cc)
+{
+	bool v;
+
+	switch (cc >> 1) {
+	case 0:
+		v = fl & FL_OF;
+		break;
+	case 1:
+		v = fl & FL_CF;
+		break;
+	case 2:
+		v = fl & FL_ZF;
+		break;
+	case 3:
+		v = fl & (FL_CF | FL_ZF);
+		break;
+	case 4:
+		v = fl & FL_SF;
+		break;
+	case 5:
+		v = fl & FL_PF;
+		break;
+	case 6:
+		v = (fl >> 15 ^ fl) & 1;
+		break;
+	default:
+		v = ((fl >> 15 ^ fl) & 1) | (fl & FL_ZF);
+		break;
+	}
+	return v ^ (cc & 1);
+}
+
+/* Handlers by operation and form, for lower.c. Sizes: 0-3 = 1, 2, 4, 8. */
+enum soft_alu {
+	SOFT_ADD,
+	SOFT_OR,
+	SOFT_ADC,
+	SOFT_SBB,
+	SOFT_AND,
+	SOFT_SUB,
+	SOFT_XOR,
+	SOFT_CMP,
+	SOFT_TEST,
+	SOFT_ALU_COUNT
+};
+enum soft_ea_kind { SOFT_EA_S, SOFT_EA_F, SOFT_EA_G, SOFT_EA_COUNT };
+enum soft_form { /* memory forms: + enum soft_ea_kind */
+	SOFT_RR,
+	SOFT_RI,
+	SOFT_RM,
+	SOFT_MR = SOFT_RM + SOFT_EA_COUNT,
+	SOFT_MI = SOFT_MR + SOFT_EA_COUNT,
+	SOFT_LOCK_MR = SOFT_MI + SOFT_EA_COUNT,
+	SOFT_LOCK_MI,
+	SOFT_FORM_COUNT
+};
+extern soft_fn *const soft_alu_ops[SOFT_ALU_COUNT][4][SOFT_FORM_COUNT];
+extern soft_fn *const soft_mov_ops[4][SOFT_FORM_COUNT];
+
+enum soft_unary { SOFT_INC, SOFT_DEC, SOFT_NEG, SOFT_NOT, SOFT_UNARY_COUNT };
+enum soft_unary_form {
+	SOFT_U_R,
+	SOFT_U_M, /* + enum soft_ea_kind */
+	SOFT_U_LOCK = SOFT_U_M + SOFT_EA_COUNT,
+	SOFT_U_COUNT
+};
+extern soft_fn *const soft_unary_ops[SOFT_UNARY_COUNT][4][SOFT_U_COUNT];
+
+enum soft_shift {
+	SOFT_ROL,
+	SOFT_ROR,
+	SOFT_RCL,
+	SOFT_RCR,
+	SOFT_SHL,
+	SOFT_SHR,
+	SOFT_SAR,
+	SOFT_SHIFT_COUNT
+};
+enum soft_shift_form {
+	SOFT_S_RI,
+	SOFT_S_RC,
+	SOFT_S_MI,
+	SOFT_S_MC,
+	SOFT_S_COUNT
+};
+extern soft_fn *const soft_shift_ops[SOFT_SHIFT_COUNT][4][SOFT_S_COUNT];
+
+/* MOVZX, MOVSX: [signed][source size 0-2][destination size 1-3][form] */
+extern soft_fn *const soft_movx_ops[2][3][4][SOFT_RM + SOFT_EA_COUNT];
+extern soft_fn *const soft_lea_ops[3]; /* 16, 32, 64 bits; in 64-bit code */
+extern soft_fn *const soft_cmov_ops[16][3]; /* register forms */
+extern soft_fn *const soft_setcc_ops[16];
+extern soft_fn *const soft_push_r, *const soft_push_i, *const soft_pop_r;
+extern soft_fn *const soft_push_m[2]; /* by enum soft_ea_kind */
+extern soft_fn *const soft_op_nop;
+extern soft_fn *const soft_imul_ops[3][2]; /* 16, 32, 64: r,r; r,r,imm */
+
+enum soft_link { SOFT_IN_PAGE, SOFT_X64, SOFT_X32, SOFT_X16, SOFT_LINK_COUNT };
+extern soft_fn *const soft_jmp_ops[SOFT_LINK_COUNT];
+extern soft_fn *const soft_jcc_ops[16][SOFT_LINK_COUNT];
+extern soft_fn *const soft_call_ops[2]; /* 64-bit: in page, not */
+extern soft_fn *const soft_ret_op; /* 64-bit, imm = bytes to drop */
+extern soft_fn *const soft_jmp_r, *const soft_call_r;
+extern soft_fn *const soft_jmp_m[SOFT_EA_COUNT],
+    *const soft_call_m[SOFT_EA_COUNT];
+
+/* Reached through struct x86_insn: imm is a soft_insn_fn. */
+typedef void soft_insn_fn(struct soft_cpu *cpu, const struct x86_insn *in);
+extern soft_fn *const soft_op_insn, *const soft_op_insn_end;
+extern soft_fn *const soft_op_fpsimd, *const soft_op_fault;
+/* By mnemonic; NULL = not implemented. insn.c */
+soft_insn_fn *soft_insn_for(const struct x86_row *row);
+
+#endif

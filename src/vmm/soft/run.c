@@ -1,0 +1,351 @@
+/*
+ * The run loop: blocks, and between them events.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/soft/insn.h"
+#include "vmm/soft/run.h"
+#include "vmm/soft/vm.h"
+
+/* Values of setjmp(cpu->fault) */
+enum { JMP_FIRST, JMP_RAISE, JMP_RESTART, JMP_FAIL };
+
+void
+soft_raise_error(struct soft_cpu *cpu, unsigned vector, uint32_t error)
+{
+	cpu->exc_vector = (uint8_t)vector;
+	cpu->exc_has_error = 1;
+	cpu->exc_error = error;
+	cpu->rip = soft_insn_rip(cpu);
+	longjmp(cpu->fault, JMP_RAISE);
+}
+
+void
+soft_raise(struct soft_cpu *cpu, unsigned vector)
+{
+	cpu->exc_vector = (uint8_t)vector;
+	cpu->exc_has_error = 0;
+	cpu->exc_error = 0;
+	cpu->rip = soft_insn_rip(cpu);
+	longjmp(cpu->fault, JMP_RAISE);
+}
+
+void
+soft_restart(struct soft_cpu *cpu)
+{
+	cpu->rip = soft_insn_rip(cpu);
+	longjmp(cpu->fault, JMP_RESTART);
+}
+
+void
+soft_fail(struct soft_cpu *cpu, const char *reason)
+{
+	snprintf(cpu->report.reason, sizeof(cpu->report.reason), "%s", reason);
+	cpu->rip = soft_insn_rip(cpu);
+	longjmp(cpu->fault, JMP_FAIL);
+}
+
+/* ---- waiting ---- */
+
+void
+soft_request(struct soft_cpu *cpu, uint32_t bits)
+{
+	atomic_fetch_or(&cpu->request, bits);
+	if (atomic_load(&cpu->sleeping))
+		syscall(SYS_futex, &cpu->request, FUTEX_WAKE_PRIVATE, INT_MAX,
+		    NULL, NULL, 0);
+}
+
+void
+soft_cpu_wait(struct soft_cpu *cpu)
+{
+	atomic_store(&cpu->sleeping, 1);
+	if (syscall(SYS_futex, &cpu->request, FUTEX_WAIT_PRIVATE, 0, NULL, NULL,
+		0) < 0 &&
+	    errno == EINTR)
+		atomic_fetch_or(&cpu->request, SOFT_REQ_KICK);
+	atomic_store(&cpu->sleeping, 0);
+}
+
+/* ---- INIT and SIPI ---- */
+
+static void
+take_init(struct soft_cpu *cpu)
+{
+	soft_cpu_reset(cpu, true);
+	lapic_reset(cpu->lapic, true);
+	cpu->run_state = cpu->id == 0 ? VCPU_RUNNABLE : VCPU_INIT_RECEIVED;
+}
+
+static void
+take_sipi(struct soft_cpu *cpu, unsigned vector)
+{
+	if (cpu->run_state != VCPU_INIT_RECEIVED)
+		return;
+	cpu->seg[X86_CS].sel = (uint16_t)(vector << 8);
+	cpu->seg[X86_CS].base = (uint64_t)vector << 12;
+	cpu->rip = 0;
+	cpu->run_state = VCPU_RUNNABLE;
+	soft_mode_changed(cpu);
+}
+
+/* ---- interrupts ---- */
+
+/* Deliver what comes from outside; the next fault is not a double one. */
+static void
+deliver_external(struct soft_cpu *cpu, unsigned vector)
+{
+	cpu->run_state = VCPU_RUNNABLE;
+	cpu->base_rip = cpu->rip;
+	cpu->cur_off = 0;
+	cpu->delivering = -1;
+	cpu->exc_set_rf = false;
+	/* Others may wait behind it. */
+	cpu->irq_waiting = true;
+	soft_deliver(cpu, vector, SOFT_EV_EXTERNAL, false, 0);
+}
+
+static bool
+extint_ready(struct soft_cpu *cpu)
+{
+	return cpu->id == 0 &&
+	    atomic_load_explicit(&cpu->vm->extint, memory_order_relaxed) &&
+	    lapic_extint_enabled(cpu->lapic);
+}
+
+static void
+interrupts(struct soft_cpu *cpu)
+{
+	const struct engine_client *c = cpu->vm->client;
+	bool open = (cpu->rflags & X86_FL_IF) && !cpu->shadow &&
+	    cpu->rip != cpu->sti_at;
+	int vector;
+
+	if (atomic_load_explicit(&cpu->nmi_pending, memory_order_relaxed) &&
+	    !cpu->nmi_masked && !cpu->shadow) {
+		atomic_store(&cpu->nmi_pending, 0);
+		cpu->nmi_masked = 1;
+		deliver_external(cpu, X86_EXC_NMI);
+		return;
+	}
+	cpu->irq_waiting = false;
+	if (lapic_pending(cpu->lapic) >= 0) {
+		if (!open) {
+			cpu->irq_waiting = true;
+			return;
+		}
+		vector = lapic_ack(cpu->lapic);
+		if (vector >= 0) {
+			deliver_external(cpu, (unsigned)vector);
+			return;
+		}
+	}
+	if (extint_ready(cpu)) {
+		if (!open) {
+			cpu->irq_waiting = true;
+			return;
+		}
+		vector = c->extint_ack(cpu->vm->machine);
+		if (vector >= 0)
+			deliver_external(cpu, (unsigned)vector & 0xff);
+	}
+}
+
+/* false: leave vcpu_run, cpu->exit is set. */
+static bool
+events(struct soft_cpu *cpu)
+{
+	uint32_t req = atomic_exchange(&cpu->request, 0), sipi;
+
+	if (req & SOFT_REQ_CODE)
+		soft_code_requests(cpu);
+	if (req & SOFT_REQ_DIRTY)
+		soft_tlb_protect_all(cpu);
+	if (req & SOFT_REQ_TIMER)
+		lapic_timer(cpu->lapic);
+	if (req & SOFT_REQ_KICK) {
+		/* what is left waits for the next run */
+		atomic_fetch_or(&cpu->request, SOFT_REQ_EVENT);
+		cpu->exit = ENGINE_EXIT_KICKED;
+		return false;
+	}
+	if (atomic_exchange(&cpu->init_pending, 0))
+		take_init(cpu);
+	sipi = atomic_exchange(&cpu->sipi, 0);
+	if (sipi)
+		take_sipi(cpu, sipi & 0xff);
+	if (cpu->run_state == VCPU_RUNNABLE || cpu->run_state == VCPU_HALTED)
+		interrupts(cpu);
+	if (cpu->run_state != VCPU_RUNNABLE && atomic_load(&cpu->request) == 0)
+		soft_cpu_wait(cpu);
+	return true;
+}
+
+/* ---- debugging ---- */
+
+void
+soft_debug_changed(struct soft_cpu *cpu)
+{
+	cpu->debug_exec = false;
+	for (unsigned i = 0; i < 4; i++)
+		if ((cpu->dr[7] >> (2 * i) & 3) &&
+		    (cpu->dr[7] >> (16 + 4 * i) & 3) == 0)
+			cpu->debug_exec = true;
+}
+
+static void
+debug_trap(struct soft_cpu *cpu, uint64_t dr6, bool fault)
+{
+	cpu->dr[6] |= dr6;
+	cpu->base_rip = cpu->rip;
+	cpu->cur_off = 0;
+	cpu->delivering = X86_EXC_DB;
+	cpu->exc_set_rf = fault;
+	soft_deliver(cpu, X86_EXC_DB, SOFT_EV_EXC, false, 0);
+	cpu->exc_set_rf = false;
+	cpu->delivering = -1;
+}
+
+/* Instruction breakpoint at RIP? */
+static bool
+breakpoint(struct soft_cpu *cpu)
+{
+	uint64_t lin = cpu->mode == 8
+	    ? cpu->rip
+	    : (uint32_t)(cpu->rip + cpu->seg[X86_CS].base);
+	uint64_t hit = 0;
+
+	if (cpu->rflags & X86_FL_RF)
+		return false;
+	for (unsigned i = 0; i < 4; i++)
+		if ((cpu->dr[7] >> (2 * i) & 3) &&
+		    (cpu->dr[7] >> (16 + 4 * i) & 3) == 0 && cpu->dr[i] == lin)
+			hit |= UINT64_C(1) << i;
+	if (hit)
+		debug_trap(cpu, hit, true);
+	return hit != 0;
+}
+
+/* One instruction by itself. */
+static void
+single(struct soft_cpu *cpu)
+{
+	bool tf = cpu->rflags & X86_FL_TF;
+	bool shadow = cpu->shadow;
+	const struct soft_op *op;
+
+	if (cpu->debug_exec && breakpoint(cpu))
+		return;
+	cpu->shadow = 0;
+	cpu->sti_at = ~UINT64_C(0);
+	atomic_fetch_or(&cpu->request, SOFT_REQ_STEP);
+	op = soft_code_single(cpu)->ops;
+	cpu->base_rip = cpu->rip;
+	while (op)
+		op = op->fn(cpu, op);
+	atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+	cpu->rflags &= ~(uint64_t)X86_FL_RF;
+	if (tf && !shadow && !cpu->shadow)
+		debug_trap(cpu, 1u << 14, false);
+}
+
+/* ---- the loop ---- */
+
+static void
+block(struct soft_cpu *cpu)
+{
+	const struct soft_op *op = soft_code_find(cpu)->ops;
+
+	cpu->base_rip = cpu->rip;
+	while (op)
+		op = op->fn(cpu, op);
+}
+
+static bool
+needs_single(struct soft_cpu *cpu)
+{
+	return (cpu->rflags & (X86_FL_TF | X86_FL_RF)) || cpu->shadow ||
+	    cpu->step || cpu->debug_exec || cpu->rip == cpu->sti_at;
+}
+
+static enum engine_exit
+loop(struct soft_cpu *cpu)
+{
+	for (;;) {
+		if (unlikely(atomic_load_explicit(
+				 &cpu->request, memory_order_relaxed) ||
+			cpu->run_state != VCPU_RUNNABLE)) {
+			if (!events(cpu))
+				return cpu->exit;
+			if (cpu->run_state != VCPU_RUNNABLE)
+				continue;
+		}
+		if (unlikely(needs_single(cpu))) {
+			single(cpu);
+			if (cpu->step)
+				return ENGINE_EXIT_DEBUG;
+		} else
+			block(cpu);
+	}
+}
+
+/* Bytes at RIP for the report. */
+static void
+report_bytes(struct soft_cpu *cpu)
+{
+	struct soft_page pg;
+	uint64_t lin;
+
+	cpu->report.insn_len = 0;
+	for (unsigned i = 0; i < sizeof(cpu->report.insn); i++) {
+		lin = cpu->rip + i;
+		if (cpu->mode != 8)
+			lin = (uint32_t)(lin + cpu->seg[X86_CS].base);
+		if (!soft_translate_quiet(cpu, lin, &pg))
+			break;
+		cpu->report.insn[i] = *pg.host;
+		cpu->report.insn_len++;
+	}
+}
+
+enum engine_exit
+soft_cpu_run(struct soft_cpu *cpu)
+{
+	int why = setjmp(cpu->fault);
+
+	switch (why) {
+	case JMP_RAISE:
+		atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+		/* Faults in delivery see what was being delivered. */
+		cpu->base_rip = cpu->rip;
+		cpu->cur_off = 0;
+		cpu->shadow = 0;
+		if (!soft_deliver_exception(cpu)) {
+			snprintf(cpu->report.reason, sizeof(cpu->report.reason),
+			    "triple fault, last vector %u", cpu->exc_vector);
+			report_bytes(cpu);
+			cpu->delivering = -1;
+			return ENGINE_EXIT_TRIPLE_FAULT;
+		}
+		if (cpu->step)
+			return ENGINE_EXIT_DEBUG;
+		break;
+	case JMP_FAIL:
+		atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+		report_bytes(cpu);
+		cpu->delivering = -1;
+		return ENGINE_EXIT_FAILED;
+	case JMP_RESTART:
+		atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+		break;
+	default:
+		cpu->delivering = -1;
+		break;
+	}
+	return loop(cpu);
+}

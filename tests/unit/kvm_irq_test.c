@@ -209,13 +209,13 @@ nmi(void)
 	guest_destroy(&g);
 }
 
-/* Times that a thread went to sleep; 0 for the kernel's own (kvm-...). */
+/* Times that the main thread or a vCPU's went to sleep; 0 for others. */
 static unsigned long
 thread_sleeps(const char *tid)
 {
 	char path[300], line[256];
 	unsigned long n = 0;
-	bool ours = true;
+	bool ours = false;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%s/status", tid);
@@ -223,8 +223,9 @@ thread_sleeps(const char *tid)
 	if (f == NULL)
 		return 0;
 	while (fgets(line, sizeof(line), f) != NULL) {
-		if (strncmp(line, "Name:\tkvm-", 10) == 0)
-			ours = false;
+		if (strncmp(line, "Name:\tvcpu", 10) == 0 ||
+		    atoi(tid) == getpid())
+			ours = true;
 		sscanf(line, "voluntary_ctxt_switches: %lu", &n);
 	}
 	fclose(f);

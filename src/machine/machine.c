@@ -182,6 +182,17 @@ add_pci_device(void *arg, struct pci_addr addr, const struct config_node *node,
 }
 
 static int
+name_pci_option(void *arg, struct pci_addr addr, const struct config_node *node,
+    struct error *err)
+{
+	struct error *what = arg;
+
+	if (settings_is_about(what, addr, node))
+		settings_pci_error(what, addr, node);
+	return 0;
+}
+
+static int
 build_pci(struct machine *m, struct error *err)
 {
 	int rc = pci_bus_create(m->vm, &m->pci, err);
@@ -190,8 +201,11 @@ build_pci(struct machine *m, struct error *err)
 		return rc;
 	platform_attach_pci(m->platform, m->pci);
 	rc = settings_each_pci(m->root, add_pci_device, m, err);
-	if (rc == 0)
-		rc = pci_bus_assign(m->pci, err);
+	if (rc < 0)
+		return rc;
+	rc = pci_bus_assign(m->pci, err);
+	if (rc < 0)
+		settings_each_pci(m->root, name_pci_option, err, NULL);
 	return rc;
 }
 

@@ -254,28 +254,6 @@ settings_each_pci(const struct config_node *root, settings_pci_fn fn, void *arg,
 	return rc;
 }
 
-int
-settings_pci_error(
-    struct error *err, struct pci_addr addr, const struct config_node *node)
-{
-	static const char *const main_keys[] = { "path", "backend" };
-	const char *device = config_get_raw(node, "device"), *main = NULL;
-	char slot[16];
-
-	if (addr.bus != 0)
-		snprintf(slot, sizeof(slot), "%u:%u:%u", addr.bus, addr.slot,
-		    addr.func);
-	else if (addr.func != 0)
-		snprintf(slot, sizeof(slot), "%u:%u", addr.slot, addr.func);
-	else
-		snprintf(slot, sizeof(slot), "%u", addr.slot);
-	for (size_t i = 0; i < ARRAY_LEN(main_keys) && main == NULL; i++)
-		main = config_get_raw(node, main_keys[i]);
-	return error_prefix(err, "-s %s,%s%s%s", slot,
-	    device != NULL ? device : "?", main != NULL ? "," : "",
-	    main != NULL ? main : "");
-}
-
 void
 settings_option_error(struct error *err, const char *what, const char *option)
 {
@@ -286,4 +264,51 @@ settings_option_error(struct error *err, const char *what, const char *option)
 		return;
 	snprintf(text, sizeof(text), "%s", err->text + n);
 	error_set(err, err->code, "%s%s", option, text);
+}
+
+/* "virtio-rnd 0:4:0: ", as the bus names a device in its errors. */
+static void
+pci_device_name(struct pci_addr addr, const struct config_node *node, char *buf,
+    size_t size)
+{
+	const char *device = config_get_raw(node, "device");
+
+	snprintf(buf, size, "%s %u:%u:%u: ", device != NULL ? device : "?",
+	    addr.bus, addr.slot, addr.func);
+}
+
+bool
+settings_is_about(const struct error *err, struct pci_addr addr,
+    const struct config_node *node)
+{
+	char name[96];
+
+	pci_device_name(addr, node, name, sizeof(name));
+	return strncmp(err->text, name, strlen(name)) == 0;
+}
+
+int
+settings_pci_error(
+    struct error *err, struct pci_addr addr, const struct config_node *node)
+{
+	static const char *const main_keys[] = { "path", "backend" };
+	const char *device = config_get_raw(node, "device"), *main = NULL;
+	char slot[16], name[512];
+
+	if (addr.bus != 0)
+		snprintf(slot, sizeof(slot), "%u:%u:%u", addr.bus, addr.slot,
+		    addr.func);
+	else if (addr.func != 0)
+		snprintf(slot, sizeof(slot), "%u:%u", addr.slot, addr.func);
+	else
+		snprintf(slot, sizeof(slot), "%u", addr.slot);
+	for (size_t i = 0; i < ARRAY_LEN(main_keys) && main == NULL; i++)
+		main = config_get_raw(node, main_keys[i]);
+	pci_device_name(addr, node, name, sizeof(name));
+	settings_option_error(err, name, "");
+	if (main != NULL && str_format(name, sizeof(name), "%s: ", main) == 0)
+		settings_option_error(err, name, "");
+	return error_prefix(err, "-s %s,%s%s%s", slot,
+	    device != NULL ? device : "?", main != NULL ? "," : "",
+	    main != NULL ? main : "");
 }

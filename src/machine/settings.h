@@ -33,14 +33,18 @@ typedef int (*settings_pci_fn)(void *arg, struct pci_addr addr,
     const struct config_node *node, struct error *err);
 int settings_each_pci(const struct config_node *root, settings_pci_fn fn,
     void *arg, struct error *err);
-/* Put "-s 4,virtio-blk,/path" in front of an error about this device. */
-int settings_pci_error(
-    struct error *err, struct pci_addr addr, const struct config_node *node);
 /*
  * Parts below name what they were given in words of their own ("kernel /x: "):
  * when the text begins so, let it begin with the option instead.
  */
 void
 settings_option_error(struct error *err, const char *what, const char *option);
+
+/* Does the error begin with the name that the bus gives this device? */
+bool settings_is_about(const struct error *err, struct pci_addr addr,
+    const struct config_node *node);
+/* Let an error about this device begin with "-s 4,virtio-blk,/path". */
+int settings_pci_error(
+    struct error *err, struct pci_addr addr, const struct config_node *node);
 
 #endif

@@ -73,7 +73,7 @@ start_idle() {
 }
 
 @test "disks" {
-	refused "-s 4,virtio-blk,/nonexistent: * No such file or directory*" \
+	refused "-s 4,virtio-blk,/nonexistent: *No such file or directory*" \
 		$M -s 4,virtio-blk,/nonexistent vm0
 	refused "-s 4,virtio-blk,: a disk needs *" $M -s 4,virtio-blk, vm0
 	refused "-s 4,virtio-blk,.: *" $M -s 4,virtio-blk,. vm0
@@ -101,10 +101,10 @@ start_idle() {
 }
 
 @test "network" {
-	refused "-s 4,virtio-net: * no network back end *" $M -s 4,virtio-net vm0
+	refused "-s 4,virtio-net: no network back end *" $M -s 4,virtio-net vm0
 	refused "-s 4,virtio-net,slirp: *'5:9' is not a MAC address *" \
 		$M -s 4,virtio-net,slirp,mac=5:9 vm0
-	refused "-s 4,virtio-net,slirp: * multicast *" \
+	refused "-s 4,virtio-net,slirp: mac=* multicast *" \
 		$M -s 4,virtio-net,slirp,mac=01:00:5e:00:00:01 vm0
 	refused "-s 4,virtio-net,slirp: *mtu: 10 is not in *" $M -s 4,virtio-net,slirp,mtu=10 vm0
 	refused "-s 4,virtio-net,tap4242: *no such network interface*" \
@@ -154,6 +154,20 @@ run_refused_split() {
 @test "slots without function 0, host CPUs that do not exist" {
 	refused "-s 4:1,virtio-rnd: slot 4 has no function 0, *" $M -s 4:1,virtio-rnd vm0
 	refused "-p 0:1000: *do not exist*" $M -p 0:1000 vm0
+}
+
+@test "a BAR that does not fit" {
+	for b in 0 1 2 3 4 5; do
+		for s in $(seq 30); do
+			for f in 0 1 2 3 4 5 6 7; do
+				printf 'pci.%s.device=virtio-rnd\npci.%s.legacy=true\n' \
+					$b.$s.$f $b.$s.$f
+			done
+		done
+	done >conf
+	refused "-s 5:*:*,virtio-rnd: BAR 0 of * does not fit: *" $M -k conf vm0
+	rm conf
+	left_behind "./disk "
 }
 
 @test "terminals are restored after an error and after a run" {

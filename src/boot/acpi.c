@@ -426,7 +426,8 @@ acpi_build(const struct acpi_desc *d, struct tables *t, struct error *err)
 	rc = acpi_put_ssdt(d, t, &ssdt);
 	add_root(&roots, ssdt);
 	add_root(&roots, put_madt(d, t));
-	add_root(&roots, put_mcfg(d, t));
+	if (d->ecam_base != 0)
+		add_root(&roots, put_mcfg(d, t));
 	if (d->com[0])
 		add_root(&roots, put_spcr(t));
 	add_root(&roots, put_waet(t));

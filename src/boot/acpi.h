@@ -12,7 +12,7 @@
 
 struct acpi_desc {
 	const struct cpu_topology *topo;
-	uint64_t ecam_base;
+	uint64_t ecam_base; /* 0: none */
 	uint64_t mem64_base, mem64_size; /* size 0: no window */
 	uint32_t slots; /* bit n: slot n of bus 0 is occupied */
 	uint32_t lpc_adr; /* slot << 16 | function of the LPC bridge */

@@ -174,7 +174,8 @@ acpi_put_ssdt(const struct acpi_desc *d, struct tables *t, uint32_t *ret_at)
 	aml_name(&a, "LADR");
 	aml_int(&a, d->lpc_adr);
 	put_cpus(&a, d);
-	put_ecam(&a, d);
+	if (d->ecam_base != 0)
+		put_ecam(&a, d);
 	if (d->fw_cfg)
 		put_fw_cfg(&a);
 	aml_end(&a);

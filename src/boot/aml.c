@@ -18,12 +18,10 @@ enum {
 	AML_SCOPE = 0x10,
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
-	AML_METHOD = 0x14,
 	AML_DUAL = 0x2e,
 	AML_MULTI = 0x2f,
 	AML_EXT = 0x5b,
 	AML_EXT_DEVICE = 0x82,
-	AML_RETURN = 0xa4,
 };
 
 void
@@ -168,18 +166,6 @@ aml_name(struct aml *a, const char *path)
 {
 	put(a, AML_NAME);
 	aml_path(a, path);
-}
-
-void
-aml_method_const(struct aml *a, const char *name, uint64_t value)
-{
-	put(a, AML_METHOD);
-	begin(a);
-	aml_path(a, name);
-	put(a, 0); /* no arguments, not serialised */
-	put(a, AML_RETURN);
-	aml_int(a, value);
-	aml_end(a);
 }
 
 void

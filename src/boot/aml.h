@@ -1,8 +1,8 @@
 /*
  * A writer of AML, ACPI's byte code (ACPI 6.5, chapter 20), for the part of
  * the namespace that depends on the configuration. Only what our SSDT needs:
- * scopes, devices, names, methods that return a constant, packages, buffers
- * with resource templates (chapter 6.4).
+ * scopes, devices, names, packages, buffers with resource templates (chapter
+ * 6.4).
  *
  *	aml_device(a, "COM1");
  *		aml_name(a, "_HID"), aml_eisaid(a, "PNP0501");
@@ -41,8 +41,6 @@ void aml_end(struct aml *a);
 
 /* The object follows: aml_name(a, "_UID"), aml_int(a, 1). */
 void aml_name(struct aml *a, const char *path);
-/* Method (name) { Return (value) } */
-void aml_method_const(struct aml *a, const char *name, uint64_t value);
 
 void aml_int(struct aml *a, uint64_t v);
 void aml_str(struct aml *a, const char *s); /* ASCII */

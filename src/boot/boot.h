@@ -44,7 +44,7 @@ struct e820_map {
 };
 /*
  * The machine's memory as the guest is told it. acpi_base/size: the RAM at the
- * top of low memory that ACPI tables took (size 0: none).
+ * top of low memory that ACPI tables took (size 0: none). ecam_base 0: none.
  */
 void e820_make(const struct vm_mem *mem, uint64_t acpi_base, uint64_t acpi_size,
     uint64_t ecam_base, struct e820_map *ret);

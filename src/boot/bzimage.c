@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "boot/boot.h"
 #include "boot/image.h"
+#include "vmm/memmap.h"
 
 /* Offsets in the file: "The Real-Mode Kernel Header". */
 #define HDR_SETUP_SECTS 0x1f1
@@ -161,6 +162,13 @@ check_room(const struct bzimage *bz, const struct image_room *room,
 	*ret_end = bz->load + need;
 	if (*ret_end <= room->low_end)
 		return 0;
+	if (*ret_end > MEMMAP_LOW_RAM_END)
+		return error_set(err, ENOMEM,
+		    "kernel %s: wants %llu KiB at %#llx, but memory below "
+		    "4 GiB ends at %#llx in every machine; link it lower",
+		    bz->src->name, (unsigned long long)((need + 1023) / KiB),
+		    (unsigned long long)bz->load,
+		    (unsigned long long)MEMMAP_LOW_RAM_END);
 	return error_set(err, ENOMEM,
 	    "kernel %s: needs %llu KiB of memory from address %#llx, but RAM "
 	    "for it ends at %#llx; give the machine %lluM or more",

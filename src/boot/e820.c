@@ -32,7 +32,9 @@ e820_make(const struct vm_mem *mem, uint64_t acpi_base, uint64_t acpi_size,
 	add(ret, BOOT_KERNEL, acpi_base, E820_RAM);
 	add(ret, acpi_base, acpi_end, E820_ACPI);
 	add(ret, acpi_end, low, E820_RAM);
-	add(ret, ecam_base, ecam_base + MEMMAP_ECAM_SIZE, E820_RESERVED);
+	if (ecam_base != 0)
+		add(ret, ecam_base, ecam_base + MEMMAP_ECAM_SIZE,
+		    E820_RESERVED);
 	/* KVM's private pages and the boot ROM. */
 	add(ret, MEMMAP_KVM_IDENTITY, MEMMAP_ROM_END, E820_RESERVED);
 	add(ret, MEMMAP_HIGH_RAM, MEMMAP_HIGH_RAM + high, E820_RAM);

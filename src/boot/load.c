@@ -108,45 +108,35 @@ load_cmdline(struct loader *ld, struct error *err)
 		    "boot.cmdline: %zu characters; kernel %s takes at most %u",
 		    len, ld->img->kernel, ld->plan.cmdline_max);
 	ld->info.cmdline = BOOT_CMDLINE;
-	ld->info.cmdline_len = (uint32_t)len;
 	return vm_mem_write(ld->mem, GPA(BOOT_CMDLINE), text, len + 1);
 }
 
 static int
-enter_linux(struct loader *ld, struct vcpu_state *st)
+write_boot_data(struct loader *ld)
 {
-	int rc;
+	int rc = start_write_bda(ld->mem);
 
-	vcpu_state_flat64(st, BOOT_PAGE_TABLES);
-	st->gpr[X86_RSI] = BOOT_ZERO_PAGE;
-	if ((rc = start_write_page_tables(ld->mem)) < 0)
-		return rc;
-	return start_write_zero_page(ld->mem, &ld->info);
-}
-
-static int
-enter_pvh(struct loader *ld, struct vcpu_state *st)
-{
-	vcpu_state_flat32(st);
-	st->gpr[X86_RBX] = BOOT_PVH_INFO;
-	return start_write_pvh(ld->mem, &ld->info);
-}
-
-static int
-enter(struct loader *ld, struct vcpu_state *st)
-{
-	int rc;
-
-	vcpu_state_reset(st, 0, true);
-	rc = ld->plan.proto == IMAGE_PVH ? enter_pvh(ld, st)
-					 : enter_linux(ld, st);
 	if (rc < 0)
 		return rc;
+	if (ld->plan.proto == IMAGE_PVH)
+		return start_write_pvh(ld->mem, &ld->info);
+	rc = start_write_page_tables(ld->mem);
+	return rc < 0 ? rc : start_write_zero_page(ld->mem, &ld->info);
+}
+
+static void
+enter(const struct loader *ld, struct vcpu_state *st)
+{
+	vcpu_state_reset(st, 0, true);
+	if (ld->plan.proto == IMAGE_PVH) {
+		vcpu_state_flat32(st);
+		st->gpr[X86_RBX] = BOOT_PVH_INFO;
+	} else {
+		vcpu_state_flat64(st, BOOT_PAGE_TABLES);
+		st->gpr[X86_RSI] = BOOT_ZERO_PAGE;
+	}
 	st->rip = ld->plan.entry;
 	st->gpr[X86_RSP] = BOOT_STACK;
-	if ((rc = start_write_gdt(ld->mem, st)) < 0)
-		return rc;
-	return start_write_bda(ld->mem);
 }
 
 int
@@ -170,7 +160,12 @@ start_load(struct vm_mem *mem, const struct boot_image *img,
 	    (rc = load_initrd(&ld, err)) < 0 ||
 	    (rc = load_cmdline(&ld, err)) < 0)
 		return rc;
-	if ((rc = enter(&ld, ret)) < 0)
+	rc = write_boot_data(&ld);
+	if (rc == 0) {
+		enter(&ld, ret);
+		rc = start_write_gdt(mem, ret);
+	}
+	if (rc < 0)
 		return error_sys(err, -rc,
 		    "kernel %s: cannot write boot data below 1 MiB",
 		    img->kernel);

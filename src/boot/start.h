@@ -15,8 +15,7 @@
 struct start_info {
 	const struct image_plan *plan;
 	const struct e820_map *e820;
-	uint64_t cmdline; /* address of the text; its length without the NUL */
-	uint32_t cmdline_len;
+	uint64_t cmdline; /* address of the text */
 	uint64_t initrd, initrd_size; /* size 0: none */
 	uint64_t rsdp; /* 0: none */
 };

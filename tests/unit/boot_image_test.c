@@ -151,9 +151,9 @@ bzimage_wrong_fields_are_refused(void)
 		{ 0x230, 4, 0, ENOEXEC, "kernel_alignment" },
 		{ 0x230, 4, 0x80000000, ENOEXEC, "kernel_alignment" },
 		{ 0x258, 8, UINT64_MAX, ENOEXEC, "above 4 GiB" },
-		{ 0x258, 8, UINT32_MAX, ENOMEM, "RAM for it ends" },
+		{ 0x258, 8, UINT32_MAX, ENOMEM, "in every machine" },
 		{ 0x260, 4, 0x10000000, ENOMEM, "give the machine 273M" },
-		{ 0x260, 4, UINT32_MAX, ENOMEM, "RAM for it ends" },
+		{ 0x260, 4, UINT32_MAX, ENOMEM, "in every machine" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(patches); i++) {

@@ -145,6 +145,7 @@ enum {
 #define SOFT_YMMH(n) (576 + 16 * (n)) /* upper halves */
 
 struct soft_vm;
+struct soft_fp; /* FP thunks, fpu.h */
 struct soft_code; /* block cache of a vCPU, code.h */
 
 struct soft_cpu {
@@ -195,7 +196,13 @@ struct soft_cpu {
 	_Atomic uint32_t sipi; /* 0x100 | vector */
 	jmp_buf fault;
 
+	/*
+	 * Its x87 part and MXCSR may be live in the host's registers: call
+	 * soft_fp_sync() of fpu.h before touching it.
+	 */
 	uint8_t xsave[SOFT_XSAVE_SIZE] __attribute__((aligned(64)));
+	struct soft_fp *fp;
+	uint8_t fp_live; /* SOFT_FP_X87, SOFT_FP_MXCSR */
 
 	/* MSRs without a home of their own */
 	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vmm/soft/code.h"
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/run.h"
 #include "vmm/soft/vm.h"
@@ -205,6 +206,7 @@ cb_eoi(void *arg, uint8_t vector)
 {
 	struct soft_cpu *cpu = arg;
 
+	soft_fp_sync(cpu);
 	cpu->vm->client->eoi(cpu->vm->machine, vector);
 }
 
@@ -249,6 +251,7 @@ soft_vcpu_destroy(struct engine_vcpu *v)
 		soft_vm_set_deadline(cpu->vm, cpu->id, UINT64_MAX);
 		atomic_store(&cpu->vm->cpus[cpu->id], NULL);
 	}
+	soft_fp_destroy(cpu);
 	lapic_destroy(cpu->lapic);
 	soft_code_destroy(cpu->code);
 	free((void *)cpu->cpuid);
@@ -287,6 +290,10 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	}
 	*tab = *conf->cpuid;
 	cpu->cpuid = tab;
+	if (soft_fp_create(cpu) < 0) {
+		soft_vcpu_destroy(v);
+		return error_set(err, ENOMEM, "vCPU %u: no memory", conf->id);
+	}
 	soft_cpu_features(cpu);
 	soft_cpu_reset(cpu, false);
 	cpu->run_state = conf->id == 0 ? VCPU_RUNNABLE : VCPU_UNINITIALIZED;

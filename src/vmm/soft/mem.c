@@ -3,6 +3,7 @@
  * to pages with code or in need of a dirty mark.
  */
 #include "vmm/soft/code.h"
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/vm.h"
 
@@ -26,6 +27,7 @@ device_read1(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 		v >>= 8 * (pa & 15 & 7);
 		return v;
 	}
+	soft_fp_sync(cpu);
 	return c->mmio_read(cpu->vm->machine, GPA(pa), size);
 }
 
@@ -39,6 +41,7 @@ device_write1(struct soft_cpu *cpu, uint64_t pa, unsigned size, uint64_t v)
 			lapic_mmio_write(cpu->lapic, pa & 0xfff, (uint32_t)v);
 		return;
 	}
+	soft_fp_sync(cpu);
 	c->mmio_write(cpu->vm->machine, GPA(pa), size, v);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/run.h"
 #include "vmm/soft/vm.h"
@@ -64,6 +65,7 @@ soft_request(struct soft_cpu *cpu, uint32_t bits)
 void
 soft_cpu_wait(struct soft_cpu *cpu)
 {
+	soft_fp_sync(cpu);
 	atomic_store(&cpu->sleeping, 1);
 	if (syscall(SYS_futex, &cpu->request, FUTEX_WAIT_PRIVATE, 0, NULL, NULL,
 		0) < 0 &&
@@ -150,6 +152,7 @@ interrupts(struct soft_cpu *cpu)
 			cpu->irq_waiting = true;
 			return;
 		}
+		soft_fp_sync(cpu);
 		vector = c->extint_ack(cpu->vm->machine);
 		if (vector >= 0)
 			deliver_external(cpu, (unsigned)vector & 0xff);
@@ -313,8 +316,8 @@ report_bytes(struct soft_cpu *cpu)
 	}
 }
 
-enum engine_exit
-soft_cpu_run(struct soft_cpu *cpu)
+static enum engine_exit
+run(struct soft_cpu *cpu)
 {
 	int why = setjmp(cpu->fault);
 
@@ -348,4 +351,13 @@ soft_cpu_run(struct soft_cpu *cpu)
 		break;
 	}
 	return loop(cpu);
+}
+
+enum engine_exit
+soft_cpu_run(struct soft_cpu *cpu)
+{
+	enum engine_exit r = run(cpu);
+
+	soft_fp_sync(cpu);
+	return r;
 }

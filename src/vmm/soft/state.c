@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/run.h"
 #include "vmm/soft/vm.h"
@@ -159,6 +160,7 @@ soft_cpu_get(struct soft_cpu *cpu, struct vcpu_state *s)
 		s->msrs[s->nmsrs].index = saved_msrs[i];
 		s->msrs[s->nmsrs++].value = v;
 	}
+	soft_fp_sync(cpu);
 	if (soft_has(cpu, X86_FEAT_AVX))
 		bv = 7;
 	memcpy(s->xsave, cpu->xsave, 832);
@@ -186,8 +188,7 @@ set_xsave(struct soft_cpu *cpu, const struct vcpu_state *s)
 	}
 	if (bv & 6)
 		memcpy(cpu->xsave + SOFT_MXCSR, s->xsave + SOFT_MXCSR, 4);
-	/* No reserved bit may reach the host's LDMXCSR. */
-	cpu->xsave[SOFT_MXCSR + 2] = cpu->xsave[SOFT_MXCSR + 3] = 0;
+	soft_fp_sanitize(cpu);
 	if (bv & 2)
 		memcpy(cpu->xsave + SOFT_XMM(0), s->xsave + SOFT_XMM(0), 256);
 	if ((bv & 4) && s->xsave_size >= 832)

@@ -4,6 +4,7 @@
  * rest goes element by element. Registers are right after each chunk, so a
  * fault or an interrupt in between needs nothing else.
  */
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/vm.h"
 
@@ -357,6 +358,7 @@ INSN(ins)
 	uint64_t left = counter(cpu, in), v, lin;
 
 	need_io(cpu, port, size);
+	soft_fp_sync(cpu);
 	while (left > 0) {
 		lin = lin_of(cpu, in, X86_RDI, X86_ES, size, true);
 		soft_probe_write(cpu, lin, size);
@@ -377,6 +379,7 @@ INSN(outs)
 	uint64_t left = counter(cpu, in), v;
 
 	need_io(cpu, port, size);
+	soft_fp_sync(cpu);
 	while (left > 0) {
 		v = read_element(
 		    cpu, lin_of(cpu, in, X86_RSI, in->seg, size, false), size);

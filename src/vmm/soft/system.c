@@ -4,6 +4,7 @@
  */
 #include <sched.h>
 
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/vm.h"
 
@@ -42,6 +43,7 @@ INSN(in)
 
 	if (!soft_io_allowed(cpu, port, size))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
+	soft_fp_sync(cpu);
 	v = cpu->vm->client->pio_read(cpu->vm->machine, port, size);
 	if (size == 1)
 		*(uint8_t *)&cpu->gpr[X86_RAX] = (uint8_t)v;
@@ -60,6 +62,7 @@ INSN(out)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	if (size < 4)
 		v &= size == 1 ? 0xff : 0xffff;
+	soft_fp_sync(cpu);
 	cpu->vm->client->pio_write(cpu->vm->machine, port, size, (uint32_t)v);
 }
 

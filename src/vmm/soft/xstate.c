@@ -5,6 +5,7 @@
  * Source: Intel SDM vol. 1, 10.5 (FXSAVE) and chapter 13 (XSAVE). All enabled
  * components count as in use (13.6 lets the processor say so).
  */
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 
 #define MXCSR_MASK 0xffffu
@@ -59,6 +60,7 @@ INSN(fxsave)
 
 	if (cpu->cr0 & (X86_CR0_EM | X86_CR0_TS))
 		soft_raise(cpu, X86_EXC_NM);
+	soft_fp_sync(cpu);
 	lin = soft_ea(cpu, in, 512, in->row->mn == X86_MN_FXSAVE);
 	need_aligned(cpu, lin, 16);
 	if (in->row->mn == X86_MN_FXSAVE) {
@@ -150,6 +152,7 @@ INSN(xsave)
 		soft_raise(cpu, X86_EXC_UD);
 	if (cpu->cr0 & X86_CR0_TS)
 		soft_raise(cpu, X86_EXC_NM);
+	soft_fp_sync(cpu);
 	lin = soft_ea(cpu, in, 576, store);
 	need_aligned(cpu, lin, 64);
 	rfbm = (uint32_t)cpu->gpr[X86_RAX] | cpu->gpr[X86_RDX] << 32;
@@ -190,15 +193,4 @@ soft_xsave_cpuid(struct soft_cpu *cpu, uint32_t subleaf, uint32_t r[4])
 {
 	if (subleaf == 0 && r[0] != 0)
 		r[1] = cpu->xcr0 & XSTATE_AVX ? 832 : 576;
-}
-
-void
-soft_fp_reset(struct soft_cpu *cpu)
-{
-	memset(cpu->xsave, 0, sizeof(cpu->xsave));
-	/* RESET: FCW 0040h, tags empty (abridged 0 in all FXSAVE terms) */
-	cpu->xsave[SOFT_X87_FCW] = 0x40;
-	put32(cpu->xsave + SOFT_MXCSR, 0x1f80);
-	put32(cpu->xsave + 28, MXCSR_MASK);
-	cpu->xcr0 = 1;
 }

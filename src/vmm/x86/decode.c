@@ -440,7 +440,7 @@ decode_operands(struct cursor *c)
 		in->mem_size = in->opsize == 8 ? 16 : 8;
 }
 
-/* VEX.L and VEX.vvvv that the row does not use must have their fixed value. */
+/* VEX.L, W and vvvv that the row does not use must have their fixed value. */
 static bool
 vex_valid(const struct x86_insn *in)
 {
@@ -472,6 +472,8 @@ vex_valid(const struct x86_insn *in)
 		}
 	}
 	if (need_l1 ? !in->vl : !any_l && in->vl)
+		return false;
+	if (in->row->attr & (in->rex & 8 ? X86_A_W0 : X86_A_W1))
 		return false;
 	return uses_v || in->vvvv == 0;
 }

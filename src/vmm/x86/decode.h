@@ -235,6 +235,8 @@ enum {
 	X86_A_PCMPSTR = 1 << 23, /* writes ECX or XMM0, flags */
 	X86_A_VZERO = 1 << 24, /* VZEROUPPER, VZEROALL by VEX.L */
 	X86_A_I256 = 1 << 25, /* the 256-bit form needs AVX2 */
+	X86_A_W0 = 1 << 26, /* VEX.W must be 0 */
+	X86_A_W1 = 1 << 27, /* VEX.W must be 1 */
 };
 
 struct x86_row {

@@ -474,7 +474,7 @@ stdio_child(void)
 static void
 stdio_is_restored(void)
 {
-	static const int signals[] = { SIGTERM, SIGSEGV, SIGABRT, SIGHUP };
+	static const int signals[] = { SIGTERM, SIGILL, SIGABRT, SIGHUP };
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		struct termios t;

@@ -1,7 +1,8 @@
-# For all tests of the command line. BHYVE: the program under test; CLI_DIR:
-# this folder; GOLDEN: tests/golden.
+# For all tests of the command line. BHYVE: the program under test; GOLDEN:
+# tests/golden; GUESTS: the folder with the test guests.
 BHYVE=${BHYVE:-build/cmd/bhyve/bhyve}
 GOLDEN=${GOLDEN:-tests/golden}
+GUESTS=${GUESTS:-build/tests/guest}
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1

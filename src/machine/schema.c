@@ -41,7 +41,7 @@ const struct config_key schema_top_keys[] = {
 	{ "rtc.use_localtime", CONFIG_BOOL, "true", NULL, 0,
 	    "the real-time clock shows local time, else UTC" },
 	{ "virtio_msix", CONFIG_BOOL, "true", NULL, 0,
-	    "virtio devices use MSI-X, else MSI" },
+	    "default of every virtio device's msix" },
 	{ "virtio.legacy", CONFIG_BOOL, "false", NULL, 0,
 	    "default of every virtio device's legacy" },
 	{ "virtio.modern", CONFIG_BOOL, "true", NULL, 0,

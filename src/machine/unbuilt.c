@@ -28,7 +28,6 @@ static const struct {
 	{ "lpc.bootvars", WHEN_SET, "lpc.bootvars=", "booting from a ROM" },
 	{ "lpc.pc-testdev", WHEN_TRUE, "-l pc-testdev", "the PC test device" },
 	{ "tpm", WHEN_SET, "-l tpm", "a TPM" },
-	{ "virtio_msix", WHEN_FALSE, "-W", "virtio with MSI only" },
 	{ "virtio.modern", WHEN_FALSE, "virtio.modern=false",
 	    "virtio without the interface of virtio 1.0" },
 	{ "pci.enable_bars", WHEN_FALSE, "pci.enable_bars=false",

@@ -1,5 +1,6 @@
 /*
- * virtio-rng: bytes come, of the length asked for, and differ.
+ * virtio-rng: bytes come, of the length asked for, and differ. "msi" on the
+ * command line: the device has MSI instead of MSI-X, and its interrupts come.
  */
 #include "virtio.h"
 
@@ -17,6 +18,34 @@ ask(uint8_t *p, uint32_t n)
 	vq_add(&q, 0);
 	vq_kick(&q);
 	return vq_wait(&q, 2000, &u) ? u.len : 0;
+}
+
+#define MSI_VECTOR 0x51
+
+static void
+test_msi(void)
+{
+	unsigned cap = pci_find_cap(&d.fn, 5, 0), data;
+	uint32_t before;
+
+	ok(pci_find_cap(&d.fn, 0x11, 0) == 0, "no MSI-X capability");
+	if (!ok(cap != 0, "MSI capability"))
+		return;
+	data = pci_read(&d.fn, cap + 2, 2) & 0x80 ? cap + 12 : cap + 8;
+	pci_write(&d.fn, cap + 4, 4, (uint32_t)MSI_ADDR(lapic_id()));
+	if (data == cap + 12)
+		pci_write(&d.fn, cap + 8, 4, 0);
+	pci_write(&d.fn, data, 2, MSI_VECTOR);
+	pci_write(&d.fn, cap + 2, 2, pci_read(&d.fn, cap + 2, 2) | 1);
+	lapic_enable();
+	sti();
+	q.avail[0] = 0; /* interrupts, please */
+	before = irq_count[MSI_VECTOR];
+	ok(ask(a, 64) == 64, "a request with MSI on");
+	delay_us(2000);
+	ok(irq_count[MSI_VECTOR] == before + 1, "one interrupt (%u)",
+	    irq_count[MSI_VECTOR] - before);
+	cli();
 }
 
 void
@@ -44,5 +73,7 @@ user_main(void)
 	    "reset after a useless request");
 	vdev_ready(&d);
 	ok(ask(a, 16) == 16, "works after it");
+	if (cmdline()[0] == 'm')
+		test_msi();
 	tap_done();
 }

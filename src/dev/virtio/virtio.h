@@ -92,14 +92,21 @@ struct virtio_config {
 	uint64_t features; /* added to model->features */
 	struct mevent_loop *loop; /* the data thread's */
 	bool transitional; /* legacy interface too (pci.*.legacy=true) */
+	bool msi; /* MSI instead of MSI-X (pci.*.msix=false) */
 };
 
 /* Rows for every virtio model's key table. */
-#define VIRTIO_CONFIG_KEYS                                                 \
-	{                                                                  \
-		"legacy", CONFIG_BOOL, "false", NULL, 0,                   \
-		    "transitional device: offer the pre-1.0 interface too" \
+#define VIRTIO_CONFIG_KEYS                                                \
+	{ "legacy", CONFIG_BOOL, "false", NULL, 0,                        \
+		"transitional device: offer the pre-1.0 interface too" }, \
+	{                                                                 \
+		"msix", CONFIG_BOOL, "true", NULL, 0,                     \
+		    "interrupts by MSI-X, else by MSI"                    \
 	}
+/* Read them into conf; keys is a table with these rows. */
+int virtio_read_config(const struct config_node *node,
+    const struct config_key *keys, struct virtio_config *conf,
+    struct error *err);
 
 /*
  * Give pd its identity, BARs, capabilities; call from a pci_model's init. Takes

@@ -719,8 +719,7 @@ blk_build(struct blk *b, struct pci_dev *pd, const struct config_node *conf,
 
 	rc = config_get_uint(conf, blk_keys, "queues", &n, err);
 	if (rc == 0)
-		rc = config_get_bool(
-		    conf, blk_keys, "legacy", &vc.transitional, err);
+		rc = virtio_read_config(conf, blk_keys, &vc, err);
 	if (rc == 0)
 		rc = blk_init_queues(b, (unsigned)n, err);
 	if (rc == 0)

@@ -520,8 +520,7 @@ vcons_build(struct vcons *vc, struct pci_dev *pd,
 			max = i + 1;
 	}
 	if (r == 0)
-		r = config_get_bool(
-		    conf, vcons_keys, "legacy", &cfg.transitional, err);
+		r = virtio_read_config(conf, vcons_keys, &cfg, err);
 	if (r != 0)
 		return r;
 	vc->cfg.max_nr_ports = max;

@@ -79,6 +79,7 @@ struct virtio_dev {
 	unsigned cfg_size;
 	uint64_t offered;
 	bool transitional;
+	bool msi;
 	unsigned pci_cfg_cap; /* offset of the configuration access window */
 
 	pthread_mutex_t lock;

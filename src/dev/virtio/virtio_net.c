@@ -552,7 +552,7 @@ vnet_build(struct vnet *vn, struct pci_dev *pd, const struct config_node *conf,
 	r = config_get_uint(conf, vnet_keys, "mtu", &mtu, err);
 	if (r != 0 && r != -ENOENT)
 		return r;
-	r = config_get_bool(conf, vnet_keys, "legacy", &vc.transitional, err);
+	r = virtio_read_config(conf, vnet_keys, &vc, err);
 	if (r != 0)
 		return r;
 	vn->cfg.status = NET_S_LINK_UP;

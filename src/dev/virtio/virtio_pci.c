@@ -508,9 +508,27 @@ virtio_add_bars(struct virtio_dev *vd, struct error *err)
 	if (rc == 0)
 		rc = pci_add_bar(
 		    vd->pd, VIRTIO_BAR_MODERN, PCI_BAR_MEM64, size, err);
-	if (rc == 0)
+	if (rc == 0 && vd->msi)
+		rc = pci_add_msi(vd->pd, err);
+	else if (rc == 0)
 		rc = pci_add_msix(
 		    vd->pd, nvec, VIRTIO_BAR_MODERN, VIRTIO_OFF_MSIX, err);
+	return rc;
+}
+
+int
+virtio_read_config(const struct config_node *node,
+    const struct config_key *keys, struct virtio_config *conf,
+    struct error *err)
+{
+	bool msix = true;
+	int rc;
+
+	rc = config_get_bool(node, keys, "legacy", &conf->transitional, err);
+	if (rc == 0)
+		rc = config_get_bool(node, keys, "msix", &msix, err);
+	if (rc == 0)
+		conf->msi = !msix;
 	return rc;
 }
 
@@ -532,6 +550,7 @@ virtio_alloc(struct pci_dev *pd, const struct virtio_config *conf)
 	vd->nqueues = conf->nqueues;
 	vd->cfg_size = conf->cfg_size;
 	vd->transitional = conf->transitional;
+	vd->msi = conf->msi;
 	vd->offered = conf->model->features | conf->features |
 	    VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |
 	    VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC);

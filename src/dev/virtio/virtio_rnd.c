@@ -104,7 +104,7 @@ rnd_init(struct pci_dev *pd, const struct config_node *conf, struct error *err)
 	};
 	int rc;
 
-	rc = config_get_bool(conf, rnd_keys, "legacy", &vc.transitional, err);
+	rc = virtio_read_config(conf, rnd_keys, &vc, err);
 	if (rc != 0)
 		return rc;
 	r = alloc_zero(1, sizeof(*r));

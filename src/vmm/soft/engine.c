@@ -4,6 +4,7 @@
 #include "vmm/engine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "vmm/soft/code.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/mmu.h"
@@ -247,6 +249,13 @@ soft_vcpu_destroy(struct engine_vcpu *v)
 	if (v == NULL)
 		return;
 	cpu = &v->cpu;
+	if (cpu->code)
+		log_debug("soft",
+		    "vCPU %u: %" PRIu64 " instructions, %" PRIu64
+		    " blocks made, %" PRIu64 " hit by writes, %" PRIu64
+		    " cache flushes",
+		    cpu->id, cpu->insns, cpu->code->translations,
+		    cpu->code->invalidations, cpu->code->flushes);
 	if (cpu->vm->cpus[cpu->id] == cpu) {
 		soft_vm_set_deadline(cpu->vm, cpu->id, UINT64_MAX);
 		atomic_store(&cpu->vm->cpus[cpu->id], NULL);

@@ -548,8 +548,10 @@ msr_writable_bits(unsigned reg)
 		return 0xb;
 	default:
 		if (reg >= LAPIC_LVT_TIMER && reg <= LAPIC_LVT_ERROR)
+			/* Pending and remote IRR are ignored, not reserved. */
 			return lvt_bits[reg - LAPIC_LVT_TIMER] |
-			    LAPIC_LVT_PENDING;
+			    LAPIC_LVT_PENDING |
+			    (lvt_bits[reg - LAPIC_LVT_TIMER] & 0x8000) >> 1;
 		return 0; /* EOI and ESR take 0 only */
 	}
 }

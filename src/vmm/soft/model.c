@@ -72,7 +72,9 @@ soft_cpuid_model(struct cpuid_table *t, uint64_t tsc_hz)
 	add(t, 4, 3, 0x00000163, 0x03c0003f, 0x7fff, 0);
 	add(t, 4, 4, 0, 0, 0, 0);
 	add(t, 6, -1, BIT(2), 0, 0, 0); /* ARAT */
-	add(t, 7, 0, 0, b7, BIT(22) & host(7, 0, 2), d7);
+	add(t, 7, 0, 2, b7, BIT(22) & host(7, 0, 2), d7);
+	add(t, 7, 1, 0, 0, 0, 0);
+	add(t, 7, 2, 0, 0, 0, BIT(4)); /* BHI_CTRL: no software loop */
 	add(t, 0xb, 0, 0, 1, 0x100, 0);
 	add(t, 0xb, 1, 0, 1, 0x201, 0);
 	add(t, 0xb, 2, 0, 0, 2, 0);

@@ -2,6 +2,7 @@
  * Operations: moves, stack, conditional moves; and the slow halves of memory
  * access.
  */
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/ops.h"
 
 uint64_t
@@ -262,12 +263,22 @@ check_fp(struct soft_cpu *cpu, unsigned kind)
 
 OP(op_fpsimd)
 {
+	const struct soft_fp_thunk *t;
+
 	cpu->cur_off = op->off;
 	if (unlikely((cpu->cr0 & (X86_CR0_EM | X86_CR0_TS)) || op->aux >= 3 ||
 		!(cpu->cr4 & X86_CR4_OSFXSR)))
 		check_fp(cpu, op->aux);
-	if (unlikely(soft_exec_fpsimd(cpu, op->insn) < 0))
-		soft_fail(cpu, "FP or SIMD instruction not implemented");
+	t = (const struct soft_fp_thunk *)op->imm;
+	if (unlikely(t == NULL || t->serial != op->gen)) {
+		t = soft_fp_find(cpu, op->insn);
+		if (t == NULL)
+			soft_fail(cpu, "FP or SIMD instruction");
+		((struct soft_op *)op)->imm = (uint64_t)t;
+		((struct soft_op *)op)->gen = t->serial;
+	}
+	if (unlikely(soft_fp_run(cpu, op->insn, t) < 0))
+		soft_fail(cpu, "FP or SIMD instruction");
 	NEXT(op + 1);
 }
 

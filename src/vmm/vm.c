@@ -396,9 +396,11 @@ vm_stop(struct vm *vm, enum vm_stop reason, const char *cause)
 		mevent_loop_stop(vm->loop);
 	pthread_mutex_unlock(&vm->lock);
 	vm_kick_all(vm);
-	log_msg(reason == VM_STOP_ERROR ? LOG_ERR : LOG_INFO, "vmm",
-	    "machine '%s' stops (%s): %s", vm->name, stop_name(reason),
-	    vm->cause);
+	log_event(reason == VM_STOP_ERROR ? LOG_ERR : LOG_INFO, "vmm",
+	    "stopped",
+	    (struct log_field[]){ { "vm", vm->name },
+		{ "reason", stop_name(reason) }, { "cause", vm->cause },
+		{ NULL, NULL } });
 }
 
 const char *

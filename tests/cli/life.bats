@@ -125,12 +125,14 @@ ends_with() {
 @test "the log says how the machine stopped, for people and in JSON" {
 	bhyve $M -o "boot.kernel=$GUESTS/first.elf" vm0
 	[[ $err == *"ready vm=vm0 engine=$ENGINE cpus=1 memory=32M"* ]]
-	[[ $err == *"power-off"* ]]
+	[[ $err == *"stopped vm=vm0 reason=power-off cause="* ]]
 	bhyve $M -o log.format=json -o "boot.kernel=$GUESTS/first.elf" vm0
 	python3 -c '
 import json, sys
 lines = [json.loads(line) for line in open(".err")]
-assert any(l["msg"] == "ready" and l["vm"] == "vm0" for l in lines), lines'
+assert any(l["msg"] == "ready" and l["vm"] == "vm0" for l in lines), lines
+assert lines[-1]["msg"] == "stopped" and lines[-1]["reason"] == "power-off", lines
+assert "S5" in lines[-1]["cause"], lines'
 }
 
 @test "log.level=error keeps standard error empty" {

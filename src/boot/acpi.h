@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 #include "boot/boot.h"
+#include "boot/buses.h"
 #include "boot/tables.h"
 
 struct acpi_desc {
 	const struct cpu_topology *topo;
 	uint64_t ecam_base; /* 0: none */
-	uint64_t mem64_base, mem64_size; /* size 0: no window */
-	uint32_t slots; /* bit n: slot n of bus 0 is occupied */
+	const struct boot_buses *buses;
 	uint32_t lpc_adr; /* slot << 16 | function of the LPC bridge */
 	bool com[4];
 	bool fw_cfg;
@@ -26,9 +26,9 @@ enum { ACPI_BLOB_RSDP, ACPI_BLOB_TABLES, ACPI_BLOB_FACS };
 /* Largest size of all tables together (4096 CPUs take 300 KiB). */
 #define ACPI_TABLES_MAX (1024 * 1024)
 
-/* Occupied slots of bus 0: bit n is slot n. */
-uint32_t boot_slots(struct pci_bus *pci);
-void acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret);
+/* buses: room for what ret points to. */
+void acpi_describe(const struct boot_machine *bm, struct boot_buses *buses,
+    struct acpi_desc *ret);
 /* t is initialised here; tables_fini() in any case. */
 int acpi_build(const struct acpi_desc *d, struct tables *t, struct error *err);
 

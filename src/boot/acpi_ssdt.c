@@ -71,24 +71,43 @@ put_fw_cfg(struct aml *a)
 	buf_fini(&crs);
 }
 
+static void
+crs_io_range(struct buf *crs, uint64_t first, uint64_t end)
+{
+	if (first < end)
+		crs_io_window(crs, (uint16_t)first, (uint16_t)(end - 1));
+}
+
 /*
- * 6.2.2: what the root bridge takes and what it passes on. We and OVMF assign
- * 32-bit BARs below MEMMAP_PCI32_END, SeaBIOS right below the I/O APIC.
+ * 6.2.2: what a root bridge takes and what it passes on. Bus 0 has the ports of
+ * the ISA devices, too, around CF8h. We and OVMF assign 32-bit BARs below
+ * MEMMAP_PCI32_END, SeaBIOS right below the I/O APIC: so the last bus goes up
+ * to there.
  */
 static void
-put_root_crs(struct aml *a, const struct acpi_desc *d)
+put_root_crs(struct aml *a, const struct boot_bus *bus)
 {
+	const struct pci_windows *w = &bus->win;
+	uint64_t io_end = w->io.base + w->io.size;
+	uint64_t mem32_end = w->mem32.base + w->mem32.size;
 	struct buf crs;
 
+	if (mem32_end == MEMMAP_PCI32_END)
+		mem32_end = MEMMAP_IOAPIC;
 	buf_init(&crs, CRS_MAX);
-	crs_bus_window(&crs, 0, 255);
-	crs_io(&crs, 0xcf8, 8);
-	crs_io_window(&crs, 0, 0xcf7);
-	crs_io_window(&crs, 0xd00, MEMMAP_PCI_IO_END - 1);
-	crs_mem32_window(
-	    &crs, (uint32_t)MEMMAP_PCI32_BASE, (uint32_t)MEMMAP_IOAPIC - 1);
-	if (d->mem64_size != 0)
-		crs_mem64(&crs, CRS_PRODUCED, d->mem64_base, d->mem64_size);
+	crs_bus_window(&crs, bus->number, bus->last);
+	if (bus->number == 0) {
+		crs_io(&crs, 0xcf8, 8);
+		crs_io_range(&crs, 0, 0xcf8);
+		crs_io_range(&crs, 0xd00, io_end);
+	} else {
+		crs_io_range(&crs, w->io.base, io_end);
+	}
+	if (w->mem32.base < mem32_end)
+		crs_mem32_window(
+		    &crs, (uint32_t)w->mem32.base, (uint32_t)mem32_end - 1);
+	if (w->mem64.size != 0)
+		crs_mem64(&crs, CRS_PRODUCED, w->mem64.base, w->mem64.size);
 	aml_name(a, "_CRS");
 	aml_crs(a, &crs);
 	buf_fini(&crs);
@@ -125,18 +144,51 @@ put_route(struct aml *a, unsigned slot, unsigned pin, bool apic)
 /* Only slots that hold something: nothing can be plugged in later. */
 static void
 put_routes(
-    struct aml *a, const struct acpi_desc *d, const char *name, bool apic)
+    struct aml *a, const struct boot_bus *bus, const char *name, bool apic)
 {
-	unsigned n = (unsigned)__builtin_popcount(d->slots);
+	unsigned n = (unsigned)__builtin_popcount(bus->slots);
 
 	aml_name(a, name);
 	aml_package(a, 4 * n);
 	for (unsigned slot = 0; slot < 32; slot++) {
-		if (!(d->slots >> slot & 1))
+		if (!(bus->slots >> slot & 1))
 			continue;
 		for (unsigned pin = 0; pin < 4; pin++)
 			put_route(a, slot, pin, apic);
 	}
+	aml_end(a);
+}
+
+/* 6.2.13: by what the guest said to \_PIC. */
+static void
+put_prt(struct aml *a, const struct boot_bus *bus)
+{
+	put_routes(a, bus, "PRTA", true);
+	put_routes(a, bus, "PRTP", false);
+	aml_method(a, "_PRT");
+	aml_if(a, "\\PICM");
+	aml_return(a, "PRTA");
+	aml_end(a);
+	aml_return(a, "PRTP");
+	aml_end(a);
+}
+
+/* A root bridge besides PCI0, which is in the DSDT. */
+static void
+put_root(struct aml *a, const struct boot_bus *bus)
+{
+	char name[8];
+
+	snprintf(name, sizeof(name), "PC%02X", bus->number);
+	aml_device(a, name);
+	aml_name(a, "_HID");
+	aml_eisaid(a, "PNP0A03");
+	aml_name(a, "_UID");
+	aml_int(a, bus->number);
+	aml_name(a, "_BBN");
+	aml_int(a, bus->number);
+	put_root_crs(a, bus);
+	put_prt(a, bus);
 	aml_end(a);
 }
 
@@ -178,12 +230,13 @@ acpi_put_ssdt(const struct acpi_desc *d, struct tables *t, uint32_t *ret_at)
 		put_ecam(&a, d);
 	if (d->fw_cfg)
 		put_fw_cfg(&a);
+	for (unsigned i = 1; i < d->buses->n; i++)
+		put_root(&a, &d->buses->bus[i]);
 	aml_end(&a);
 
 	aml_scope(&a, "\\_SB.PCI0");
-	put_root_crs(&a, d);
-	put_routes(&a, d, "PRTA", true);
-	put_routes(&a, d, "PRTP", false);
+	put_root_crs(&a, &d->buses->bus[0]);
+	put_prt(&a, &d->buses->bus[0]);
 	aml_end(&a);
 
 	aml_scope(&a, "\\_SB.PCI0.LPC");

@@ -12,29 +12,15 @@
 #define FACS_ADDR (BOOT_TABLES + 0x40)
 #define LPC_DEFAULT_ADR 0x1f0000 /* where Q35 has it */
 
-uint32_t
-boot_slots(struct pci_bus *pci)
-{
-	uint32_t slots = 0;
-
-	for (struct pci_dev *pd = pci_bus_next(pci, NULL); pd != NULL;
-	     pd = pci_bus_next(pci, pd)) {
-		struct pci_addr addr = pci_dev_addr(pd);
-
-		if (addr.bus == 0)
-			slots |= 1u << addr.slot;
-	}
-	return slots;
-}
-
 void
-acpi_describe(const struct boot_machine *bm, struct acpi_desc *ret)
+acpi_describe(const struct boot_machine *bm, struct boot_buses *buses,
+    struct acpi_desc *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->topo = bm->topo;
 	ret->ecam_base = pci_bus_ecam_base(bm->pci);
-	pci_bus_window64(bm->pci, &ret->mem64_base, &ret->mem64_size);
-	ret->slots = boot_slots(bm->pci);
+	boot_buses_find(bm->pci, buses);
+	ret->buses = buses;
 	ret->lpc_adr = LPC_DEFAULT_ADR;
 	for (struct pci_dev *pd = pci_bus_next(bm->pci, NULL); pd != NULL;
 	     pd = pci_bus_next(bm->pci, pd)) {
@@ -84,9 +70,10 @@ boot_acpi_write(
 	struct acpi_desc d;
 	struct tables t;
 	struct boot_acpi acpi;
+	struct boot_buses buses;
 	int rc;
 
-	acpi_describe(bm, &d);
+	acpi_describe(bm, &buses, &d);
 	rc = acpi_build(&d, &t, err);
 	if (rc == 0)
 		rc = acpi_place(vm_mem(bm->vm), &t, &acpi, err);

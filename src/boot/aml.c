@@ -18,10 +18,13 @@ enum {
 	AML_SCOPE = 0x10,
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
+	AML_METHOD = 0x14,
 	AML_DUAL = 0x2e,
 	AML_MULTI = 0x2f,
 	AML_EXT = 0x5b,
 	AML_EXT_DEVICE = 0x82,
+	AML_IF = 0xa0,
+	AML_RETURN = 0xa4,
 };
 
 void
@@ -159,6 +162,30 @@ aml_package(struct aml *a, unsigned count)
 	put(a, AML_PACKAGE);
 	begin(a);
 	put(a, (uint8_t)count);
+}
+
+void
+aml_method(struct aml *a, const char *name)
+{
+	put(a, AML_METHOD);
+	begin(a);
+	aml_path(a, name);
+	put(a, 0); /* no arguments, not serialised */
+}
+
+void
+aml_if(struct aml *a, const char *path)
+{
+	put(a, AML_IF);
+	begin(a);
+	aml_path(a, path);
+}
+
+void
+aml_return(struct aml *a, const char *path)
+{
+	put(a, AML_RETURN);
+	aml_path(a, path);
 }
 
 void

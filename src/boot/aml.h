@@ -1,8 +1,8 @@
 /*
  * A writer of AML, ACPI's byte code (ACPI 6.5, chapter 20), for the part of
  * the namespace that depends on the configuration. Only what our SSDT needs:
- * scopes, devices, names, packages, buffers with resource templates (chapter
- * 6.4).
+ * scopes, devices, names, packages, methods that choose between objects,
+ * buffers with resource templates (chapter 6.4).
  *
  *	aml_device(a, "COM1");
  *		aml_name(a, "_HID"), aml_eisaid(a, "PNP0501");
@@ -37,7 +37,10 @@ int aml_error(const struct aml *a);
 void aml_scope(struct aml *a, const char *path);
 void aml_device(struct aml *a, const char *path);
 void aml_package(struct aml *a, unsigned count); /* of count (< 256) terms */
+void aml_method(struct aml *a, const char *name); /* without arguments */
+void aml_if(struct aml *a, const char *path); /* an integer that is not 0 */
 void aml_end(struct aml *a);
+void aml_return(struct aml *a, const char *path); /* of an object */
 
 /* The object follows: aml_name(a, "_UID"), aml_int(a, 1). */
 void aml_name(struct aml *a, const char *path);

@@ -10,8 +10,6 @@
 DefinitionBlock ("", "DSDT", 2, "ZHYVE ", "ZHYVEPC ", 1)
 {
 	External (\_SB.LADR, IntObj)		/* address of the LPC bridge */
-	External (\_SB.PCI0.PRTA, PkgObj)	/* routing, I/O APIC */
-	External (\_SB.PCI0.PRTP, PkgObj)	/* routing, PIC */
 
 	/* 7.4.2.6: SLP_TYPa of soft-off, PM_S5_TYP of dev/platform.h */
 	Name (\_S5, Package () { 5, 0, 0, 0 })
@@ -32,15 +30,6 @@ DefinitionBlock ("", "DSDT", 2, "ZHYVE ", "ZHYVEPC ", 1)
 			Name (_UID, 0)
 			Name (_SEG, 0)
 			Name (_BBN, 0)
-
-			Method (_PRT)
-			{
-				If (PICM)
-				{
-					Return (PRTA)
-				}
-				Return (PRTP)
-			}
 
 			/*
 			 * PCI Firmware Specification 4.5.1: the guest may take

@@ -24,12 +24,13 @@ add_file(const struct boot_machine *bm, const char *name, const void *data,
 static int
 add_acpi(const struct boot_machine *bm, struct error *err)
 {
+	struct boot_buses buses;
 	struct acpi_desc d;
 	struct tables t;
 	struct buf loader;
 	int rc;
 
-	acpi_describe(bm, &d);
+	acpi_describe(bm, &buses, &d);
 	buf_init(&loader, ACPI_TABLES_MAX);
 	rc = acpi_build(&d, &t, err);
 	if (rc == 0 && (rc = tables_loader(&t, &loader)) < 0)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "boot/acpi.h"
 #include "boot/boot.h"
 #include "boot/tables.h"
 #include "vmm/memmap.h"
@@ -19,8 +18,6 @@ enum { MP_INT, MP_NMI, MP_SMI, MP_EXTINT };
 
 #define MP_SPEC_REV 4
 #define MP_HEADER_SIZE 44
-#define MP_BUS_PCI 0 /* equals the PCI bus number */
-#define MP_BUS_ISA 1
 #define MP_IOAPIC_ID 0
 #define MP_APIC_VERSION 0x14
 #define MP_IOAPIC_VERSION 0x20
@@ -77,44 +74,73 @@ put_int(struct buf *b, unsigned entry, unsigned type, uint16_t flags,
 }
 
 static unsigned
-put_isa_ints(struct buf *b)
+put_isa_ints(struct buf *b, unsigned isa)
 {
 	unsigned n = 0;
 
-	put_int(b, MP_IO_INT, MP_EXTINT, MP_CONFORMS, MP_BUS_ISA, 0,
-	    MP_IOAPIC_ID, 0);
+	put_int(b, MP_IO_INT, MP_EXTINT, MP_CONFORMS, isa, 0, MP_IOAPIC_ID, 0);
 	for (unsigned irq = 0; irq < 16; irq++) {
 		if (irq == 2) /* the cascade; its pin is the timer's */
 			continue;
 		put_int(b, MP_IO_INT, MP_INT,
-		    irq == GSI_SCI ? MP_LEVEL_HIGH : MP_CONFORMS, MP_BUS_ISA,
-		    irq, MP_IOAPIC_ID, irq == GSI_PIT ? 2 : irq);
+		    irq == GSI_SCI ? MP_LEVEL_HIGH : MP_CONFORMS, isa, irq,
+		    MP_IOAPIC_ID, irq == GSI_PIT ? 2 : irq);
 		n++;
 	}
 	return n + 1;
 }
 
 static unsigned
-put_pci_ints(struct buf *b, uint32_t slots)
+put_pci_ints(struct buf *b, const struct boot_bus *bus)
 {
 	unsigned n = 0;
 
 	for (unsigned slot = 0; slot < 32; slot++) {
-		if (!(slots >> slot & 1))
+		if (!(bus->slots >> slot & 1))
 			continue;
 		for (unsigned pin = 0; pin < 4; pin++, n++)
-			put_int(b, MP_IO_INT, MP_INT, MP_CONFORMS, MP_BUS_PCI,
+			put_int(b, MP_IO_INT, MP_INT, MP_CONFORMS, bus->number,
 			    slot << 2 | pin, MP_IOAPIC_ID,
 			    GSI_PIRQ0 + pci_pirq_of(slot, pin));
 	}
 	return n;
 }
 
+/*
+ * PCI buses have their PCI numbers; ISA gets the first one behind that is
+ * free. Returns it.
+ */
+static unsigned
+put_buses(struct buf *b, const struct boot_buses *buses)
+{
+	unsigned isa = 0;
+
+	for (unsigned i = 0; i < buses->n; i++) {
+		put_bus(b, buses->bus[i].number, "PCI   ");
+		if (buses->bus[i].number == isa)
+			isa++;
+	}
+	put_bus(b, (uint8_t)isa, "ISA   ");
+	return isa;
+}
+
+static unsigned
+put_ioapic(struct buf *b)
+{
+	buf_put_u8(b, MP_IOAPIC);
+	buf_put_u8(b, MP_IOAPIC_ID);
+	buf_put_u8(b, MP_IOAPIC_VERSION);
+	buf_put_u8(b, 1); /* enabled */
+	buf_put_le32(b, (uint32_t)MEMMAP_IOAPIC);
+	return 1;
+}
+
 /* 4.3 in the order that the specification wants: by type */
 static unsigned
-put_entries(const struct cpu_topology *topo, uint32_t slots, struct buf *b)
+put_entries(const struct cpu_topology *topo, const struct boot_buses *buses,
+    struct buf *b)
 {
-	unsigned n = 0;
+	unsigned n = 0, isa;
 
 	for (unsigned i = 0; i < topo->cpus; i++) {
 		uint32_t id = topology_apic_id(topo, i);
@@ -124,30 +150,26 @@ put_entries(const struct cpu_topology *topo, uint32_t slots, struct buf *b)
 		put_cpu(b, (uint8_t)id, i == 0);
 		n++;
 	}
-	put_bus(b, MP_BUS_PCI, "PCI   ");
-	put_bus(b, MP_BUS_ISA, "ISA   ");
-	buf_put_u8(b, MP_IOAPIC);
-	buf_put_u8(b, MP_IOAPIC_ID);
-	buf_put_u8(b, MP_IOAPIC_VERSION);
-	buf_put_u8(b, 1); /* enabled */
-	buf_put_le32(b, (uint32_t)MEMMAP_IOAPIC);
-	n += 3 + put_isa_ints(b) + put_pci_ints(b, slots);
-	put_int(b, MP_LOCAL_INT, MP_EXTINT, MP_CONFORMS, MP_BUS_ISA, 0,
-	    MP_ALL_APICS, 0);
-	put_int(b, MP_LOCAL_INT, MP_NMI, MP_CONFORMS, MP_BUS_ISA, 0,
-	    MP_ALL_APICS, 1);
+	isa = put_buses(b, buses);
+	n += buses->n + 1 + put_ioapic(b) + put_isa_ints(b, isa);
+	for (unsigned i = 0; i < buses->n; i++)
+		n += put_pci_ints(b, &buses->bus[i]);
+	put_int(
+	    b, MP_LOCAL_INT, MP_EXTINT, MP_CONFORMS, isa, 0, MP_ALL_APICS, 0);
+	put_int(b, MP_LOCAL_INT, MP_NMI, MP_CONFORMS, isa, 0, MP_ALL_APICS, 1);
 	return n + 2;
 }
 
 int
-mptable_build(const struct cpu_topology *topo, uint32_t slots, struct buf *b)
+mptable_build(const struct cpu_topology *topo, const struct boot_buses *buses,
+    struct buf *b)
 {
 	size_t at = b->len;
 	unsigned n;
 	uint8_t *h;
 
 	buf_append_zero(b, MP_HEADER_SIZE);
-	n = put_entries(topo, slots, b);
+	n = put_entries(topo, buses, b);
 	if (buf_error(b) < 0)
 		return buf_error(b);
 	h = b->data + at;
@@ -169,8 +191,8 @@ mptable_build(const struct cpu_topology *topo, uint32_t slots, struct buf *b)
 #define CONFIG_MAX 0xf000 /* SMBIOS follows */
 
 int
-mptable_place(
-    struct vm_mem *mem, const struct cpu_topology *topo, uint32_t slots)
+mptable_place(struct vm_mem *mem, const struct cpu_topology *topo,
+    const struct boot_buses *buses)
 {
 	uint8_t ebda_kib = 1, pointer[16];
 	struct buf b;
@@ -178,7 +200,7 @@ mptable_place(
 
 	buf_init(&b, CONFIG_MAX);
 	mptable_pointer(CONFIG_ADDR, pointer);
-	rc = mptable_build(topo, slots, &b);
+	rc = mptable_build(topo, buses, &b);
 	if (rc == 0)
 		rc = vm_mem_write(mem, GPA(CONFIG_ADDR), b.data, b.len);
 	if (rc == 0)
@@ -193,7 +215,10 @@ mptable_place(
 int
 boot_mptable_write(const struct boot_machine *bm, struct error *err)
 {
-	int rc = mptable_place(vm_mem(bm->vm), bm->topo, boot_slots(bm->pci));
+	struct boot_buses buses;
+	int rc;
 
+	boot_buses_find(bm->pci, &buses);
+	rc = mptable_place(vm_mem(bm->vm), bm->topo, &buses);
 	return rc == 0 ? 0 : error_sys(err, -rc, "cannot write the MP table");
 }

@@ -8,20 +8,21 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "boot/buses.h"
 #include "vmm/cpuid.h"
 #include "vmm/mem.h"
 
 /* The floating pointer, 16 bytes, for a configuration table at gpa (4.1). */
 void mptable_pointer(uint32_t gpa, uint8_t ret[16]);
 /*
- * The configuration table (4.2), appended to b. slots: bit n = slot n of PCI
- * bus 0 is occupied. CPUs whose APIC id needs more than 8 bits are left out.
+ * The configuration table (4.2), appended to b. CPUs whose APIC id needs more
+ * than 8 bits are left out.
  */
-int
-mptable_build(const struct cpu_topology *topo, uint32_t slots, struct buf *b);
+int mptable_build(const struct cpu_topology *topo,
+    const struct boot_buses *buses, struct buf *b);
 
 /* Pointer into the EBDA, configuration table into the E segment. */
-int mptable_place(
-    struct vm_mem *mem, const struct cpu_topology *topo, uint32_t slots);
+int mptable_place(struct vm_mem *mem, const struct cpu_topology *topo,
+    const struct boot_buses *buses);
 
 #endif

@@ -26,29 +26,56 @@ static struct error err;
 
 /* ---- shapes ---- */
 
+/* Windows as pci_bus_windows() gives them to a lone bus 0. */
+#define ONLY_BUS(occupied, high)                                    \
+	{                                                           \
+		.n = 1,                                             \
+		.bus = { { 0, 255, (occupied),                      \
+		    { { MEMMAP_PCI_IO_BASE,                         \
+			  MEMMAP_PCI_IO_END - MEMMAP_PCI_IO_BASE }, \
+			{ MEMMAP_PCI32_BASE,                        \
+			    MEMMAP_PCI32_END - MEMMAP_PCI32_BASE }, \
+			{ (high), MEMMAP_PCI64_SIZE } } } }         \
+	}
+
+static const struct boot_buses plain_bus =
+    ONLY_BUS(0x80000009, MEMMAP_HIGH_RAM);
 static const struct cpu_topology one = { 1, 1, 1, 1 };
 static const struct acpi_desc plain = {
 	.topo = &one,
 	.ecam_base = MEMMAP_ECAM_BASE,
-	.mem64_base = MEMMAP_HIGH_RAM,
-	.mem64_size = MEMMAP_PCI64_SIZE,
-	.slots = 0x80000009,
+	.buses = &plain_bus,
 	.lpc_adr = 0x1f0000,
 };
 
+/* 8 GiB of RAM */
+static const struct boot_buses smp_bus =
+    ONLY_BUS(0x0000007b, UINT64_C(0x240000000));
 static const struct cpu_topology four = { 4, 2, 2, 1 };
 static const struct acpi_desc smp = {
 	.topo = &four,
 	.ecam_base = MEMMAP_ECAM_BASE,
-	.mem64_base = UINT64_C(0x240000000), /* 8 GiB of RAM */
-	.mem64_size = MEMMAP_PCI64_SIZE,
-	.slots = 0x0000007b,
+	.buses = &smp_bus,
 	.lpc_adr = 0x10000,
 	.com = { true, true },
 	.fw_cfg = true,
 };
 
 static const struct cpu_topology many = { 600, 2, 300, 1 };
+
+/* Bus 1 has no 64-bit BARs, bus 7 is the last one. */
+static const struct boot_buses three_buses = { .n = 3,
+	.bus = {
+	    { 0, 0, 0x80000001,
+		{ { 0x6000, 0x100 }, { 0xc0000000, 0x100000 },
+		    { UINT64_C(0x100000000), 0x200000 } } },
+	    { 1, 6, 0x1,
+		{ { 0x6100, 0x200 }, { 0xc0100000, 0x300000 },
+		    { UINT64_C(0x100200000), 0 } } },
+	    { 7, 255, 0x3,
+		{ { 0x6300, 0x9d00 }, { 0xc0400000, 0x3bc00000 },
+		    { UINT64_C(0x100200000), UINT64_C(0x7ffe00000) } } },
+	} };
 
 static void
 build(const struct acpi_desc *d)
@@ -358,6 +385,15 @@ iasl_takes_all_tables(void)
 }
 
 static void
+iasl_takes_many_buses(void)
+{
+	struct acpi_desc d = smp;
+
+	d.buses = &three_buses;
+	round_trip_all(&d);
+}
+
+static void
 iasl_takes_600_cpus(void)
 {
 	struct acpi_desc d = smp;
@@ -560,6 +596,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(golden_plain),
 	TAP_TEST(golden_smp),
 	TAP_TEST(iasl_takes_all_tables),
+	TAP_TEST(iasl_takes_many_buses),
 	TAP_TEST(iasl_takes_600_cpus),
 	TAP_TEST(aml_package_lengths),
 	TAP_TEST(aml_names),

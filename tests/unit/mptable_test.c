@@ -12,16 +12,26 @@
 
 static const unsigned sizes[] = { 20, 8, 8, 8, 8 };
 static struct buf b;
+static struct boot_buses buses;
+
+static const struct boot_buses *
+one_bus(uint32_t slots)
+{
+	buses.n = 1;
+	buses.bus[0] = (struct boot_bus){ 0, 255, slots };
+	return &buses;
+}
 
 /* Checks header and order of entries; counts them by type. */
 static void
-parse(const struct cpu_topology *topo, uint32_t slots, unsigned count[5])
+parse(const struct cpu_topology *topo, const struct boot_buses *all,
+    unsigned count[5])
 {
 	const uint8_t *h, *p;
 	unsigned last = 0, n;
 
 	buf_init(&b, 64 * KiB);
-	tap_check_int(mptable_build(topo, slots, &b), 0);
+	tap_check_int(mptable_build(topo, all, &b), 0);
 	memset(count, 0, 5 * sizeof(*count));
 	h = b.data;
 	tap_check_mem(h, "PCMP", 4);
@@ -58,7 +68,7 @@ one_cpu(void)
 	static const struct cpu_topology topo = { 1, 1, 1, 1 };
 	unsigned count[5];
 
-	parse(&topo, 0, count);
+	parse(&topo, one_bus(0), count);
 	tap_check_u64(count[0], 1);
 	tap_check_u64(b.data[44 + 3], 3); /* enabled, boot processor */
 	tap_check_u64(count[1], 2);
@@ -79,7 +89,7 @@ pci_pins_follow_the_core(void)
 	uint32_t slots = 0x80000018;
 	unsigned count[5];
 
-	parse(&topo, slots, count);
+	parse(&topo, one_bus(slots), count);
 	tap_check_u64(count[3], 16 + 3 * 4);
 	for (unsigned slot = 0; slot < 32; slot++) {
 		for (unsigned pin = 0; pin < 4; pin++) {
@@ -94,12 +104,30 @@ pci_pins_follow_the_core(void)
 }
 
 static void
+several_buses(void)
+{
+	static const struct cpu_topology topo = { 1, 1, 1, 1 };
+	unsigned count[5];
+
+	buses.n = 3;
+	buses.bus[0] = (struct boot_bus){ 0, 0, 1 };
+	buses.bus[1] = (struct boot_bus){ 1, 4, 2 };
+	buses.bus[2] = (struct boot_bus){ 5, 255, 4 };
+	parse(&topo, &buses, count);
+	tap_check_u64(count[1], 4);
+	tap_check_int(pin_of(2, 4), 4); /* ISA is bus 2 */
+	tap_check_int(pin_of(5, 2 << 2), 16 + (int)pci_pirq_of(2, 0));
+	tap_check_int(pin_of(5, 1 << 2), -1);
+	buf_fini(&b);
+}
+
+static void
 only_8_bit_apic_ids(void)
 {
 	static const struct cpu_topology topo = { 600, 1, 600, 1 };
 	unsigned count[5];
 
-	parse(&topo, 0, count);
+	parse(&topo, one_bus(0), count);
 	tap_check_u64(count[0], 255);
 	buf_fini(&b);
 }
@@ -114,7 +142,7 @@ pointer_and_place(void)
 	struct error err;
 
 	tap_check_int(vm_mem_create(&conf, &mem, &err), 0);
-	tap_check_int(mptable_place(mem, &topo, 1), 0);
+	tap_check_int(mptable_place(mem, &topo, one_bus(1)), 0);
 	tap_check_int(
 	    vm_mem_read(mem, GPA(BOOT_EBDA + 0x10), ptr, sizeof(ptr)), 0);
 	tap_check_mem(ptr, "_MP_", 4);
@@ -128,6 +156,7 @@ pointer_and_place(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(one_cpu),
 	TAP_TEST(pci_pins_follow_the_core),
+	TAP_TEST(several_buses),
 	TAP_TEST(only_8_bit_apic_ids),
 	TAP_TEST(pointer_and_place),
 };

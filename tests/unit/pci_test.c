@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "dev/pci/models.h"
 #include "dev/pci/pci_internal.h"
 #include "fake_vm.h"
@@ -484,6 +485,61 @@ window64_is_full(void)
 	finish();
 }
 
+/* ---- windows of buses ---- */
+
+static void
+check_range(struct pci_range r, uint64_t base, uint64_t end)
+{
+	tap_check_u64(r.base, base);
+	tap_check_u64(r.base + r.size, end);
+}
+
+static void
+windows_of_one_bus_are_the_machines(void)
+{
+	struct pci_windows w;
+	uint64_t base, size;
+
+	standard();
+	pci_bus_windows(pb, 0, &w);
+	check_range(w.io, MEMMAP_PCI_IO_BASE, MEMMAP_PCI_IO_END);
+	check_range(w.mem32, MEMMAP_PCI32_BASE, MEMMAP_PCI32_END);
+	pci_bus_window64(pb, &base, &size);
+	check_range(w.mem64, base, base + size);
+	finish();
+}
+
+static void
+windows_of_buses_are_disjoint(void)
+{
+	struct pci_windows w[3];
+	uint64_t base, size;
+
+	start();
+	tap_check_int(add(0, 4, 0, "testdev", NULL), 0);
+	tap_check_int(add(2, 1, 0, "testdev", NULL), 0);
+	tap_check_int(add(9, 0, 0, "testdev", NULL), 0);
+	tap_check_int(pci_bus_assign(pb, &err), 0);
+	pci_bus_window64(pb, &base, &size);
+	pci_bus_windows(pb, 0, &w[0]);
+	pci_bus_windows(pb, 2, &w[1]);
+	pci_bus_windows(pb, 9, &w[2]);
+	check_range(w[0].io, MEMMAP_PCI_IO_BASE, MEMMAP_PCI_IO_BASE + 0x100);
+	check_range(
+	    w[1].io, MEMMAP_PCI_IO_BASE + 0x100, MEMMAP_PCI_IO_BASE + 0x200);
+	check_range(w[2].io, MEMMAP_PCI_IO_BASE + 0x200, MEMMAP_PCI_IO_END);
+	check_range(w[0].mem32, MEMMAP_PCI32_BASE, MEMMAP_PCI32_BASE + MiB);
+	check_range(
+	    w[1].mem32, MEMMAP_PCI32_BASE + MiB, MEMMAP_PCI32_BASE + 2 * MiB);
+	check_range(w[2].mem32, MEMMAP_PCI32_BASE + 2 * MiB, MEMMAP_PCI32_END);
+	check_range(w[0].mem64, base, w[1].mem64.base);
+	check_range(w[2].mem64, w[1].mem64.base + w[1].mem64.size, base + size);
+	tap_check(w[1].mem64.size >= MiB && w[0].mem64.size >= MiB);
+	pci_bus_windows(pb, 10, &w[0]);
+	tap_check_u64(w[0].io.size + w[0].mem32.size + w[0].mem64.size, 0);
+	finish();
+}
+
 /* ---- slots ---- */
 
 static void
@@ -801,6 +857,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(window_is_full),
 	TAP_TEST(io_window_is_full),
 	TAP_TEST(window64_is_full),
+	TAP_TEST(windows_of_one_bus_are_the_machines),
+	TAP_TEST(windows_of_buses_are_disjoint),
 	TAP_TEST(slots_are_checked),
 	TAP_TEST(models_are_checked),
 	TAP_TEST(bridge_identities),

@@ -82,9 +82,15 @@ struct bar_list {
 struct window {
 	const char *name;
 	uint64_t next, end;
+	uint64_t granule; /* of the borders between buses */
 };
+#define PCI_IO_GRANULE 0x100
+#define PCI_MEM_GRANULE MiB
 
-/* Largest first packs without gaps; then by address, to be repeatable. */
+/*
+ * Bus by bus, so that each is a window of its own; there the largest first,
+ * which packs without gaps; then by address, to be repeatable.
+ */
 static int
 bar_compare(const void *a, const void *b)
 {
@@ -92,10 +98,10 @@ bar_compare(const void *a, const void *b)
 	const struct pci_bar *y = *(struct pci_bar *const *)b;
 	const struct pci_addr *p = &x->pd->addr, *q = &y->pd->addr;
 
-	if (x->size != y->size)
-		return x->size > y->size ? -1 : 1;
 	if (p->bus != q->bus)
 		return p->bus - q->bus;
+	if (x->size != y->size)
+		return x->size > y->size ? -1 : 1;
 	if (p->slot != q->slot)
 		return p->slot - q->slot;
 	if (p->func != q->func)
@@ -122,20 +128,24 @@ bars_collect(struct pci_bus *pb, struct bar_list *ret)
 	return 0;
 }
 
-static struct window *
-window_of(struct window w[3], enum pci_bar_type type)
+static unsigned
+window_index(enum pci_bar_type type)
 {
-	switch (type) {
-	case PCI_BAR_IO:
-		return &w[0];
-	case PCI_BAR_MEM32:
-		return &w[1];
-	case PCI_BAR_MEM64:
-		return &w[2];
-	case PCI_BAR_NONE:
-		break;
-	}
-	return NULL;
+	return type == PCI_BAR_IO ? 0 : type == PCI_BAR_MEM32 ? 1 : 2;
+}
+
+static void
+windows_init(struct pci_bus *pb, struct window w[3])
+{
+	uint64_t base64, size64;
+
+	pci_bus_window64(pb, &base64, &size64);
+	w[0] = (struct window){ "PCI I/O port", MEMMAP_PCI_IO_BASE,
+		MEMMAP_PCI_IO_END, PCI_IO_GRANULE };
+	w[1] = (struct window){ "32-bit PCI memory", MEMMAP_PCI32_BASE,
+		MEMMAP_PCI32_END, PCI_MEM_GRANULE };
+	w[2] = (struct window){ "64-bit PCI memory", base64, base64 + size64,
+		PCI_MEM_GRANULE };
 }
 
 static int
@@ -154,10 +164,29 @@ assign_bar(struct pci_bar *bar, struct window *w, struct error *err)
 	return 0;
 }
 
+static int
+assign_bars(struct pci_bus *pb, const struct bar_list *list, struct error *err)
+{
+	struct window w[3];
+	int rc = 0;
+
+	windows_init(pb, w);
+	for (size_t i = 0; i < list->n && rc == 0; i++) {
+		struct pci_bar *bar = list->bar[i];
+
+		if (i > 0 &&
+		    bar->pd->addr.bus != list->bar[i - 1]->pd->addr.bus) {
+			for (unsigned k = 0; k < 3; k++)
+				w[k].next = ROUND_UP(w[k].next, w[k].granule);
+		}
+		rc = assign_bar(bar, &w[window_index(bar->type)], err);
+	}
+	return rc;
+}
+
 int
 pci_bus_assign(struct pci_bus *pb, struct error *err)
 {
-	uint64_t base64, size64;
 	struct bar_list list = { NULL, 0 };
 	int rc;
 
@@ -165,19 +194,52 @@ pci_bus_assign(struct pci_bus *pb, struct error *err)
 	if (rc < 0)
 		return rc;
 	assign_intx(pb);
-	pci_bus_window64(pb, &base64, &size64);
 	rc = bars_collect(pb, &list);
 	if (rc < 0)
 		return error_set(err, ENOMEM, "PCI: out of memory");
-
-	struct window w[3] = {
-		{ "PCI I/O port", MEMMAP_PCI_IO_BASE, MEMMAP_PCI_IO_END },
-		{ "32-bit PCI memory", MEMMAP_PCI32_BASE, MEMMAP_PCI32_END },
-		{ "64-bit PCI memory", base64, base64 + size64 },
-	};
-	for (size_t i = 0; i < list.n && rc == 0; i++)
-		rc = assign_bar(
-		    list.bar[i], window_of(w, list.bar[i]->type), err);
+	rc = assign_bars(pb, &list, err);
 	free(list.bar);
 	return rc;
+}
+
+/*
+ * Where the window of 'bus' begins: the lowest BAR from this bus on, the
+ * machine's window for bus 0, its end when nothing follows.
+ */
+static uint64_t
+window_border(
+    struct pci_bus *pb, unsigned bus, unsigned index, const struct window *w)
+{
+	uint64_t lowest = w->end;
+
+	if (bus == 0)
+		return w->next;
+	for (struct pci_dev *pd = pb->devs; pd != NULL; pd = pd->next) {
+		for (unsigned i = 0; pd->addr.bus >= bus && i < PCI_NBARS;
+		     i++) {
+			const struct pci_bar *bar = &pd->bar[i];
+
+			if (bar->type != PCI_BAR_NONE &&
+			    window_index(bar->type) == index)
+				lowest = MIN(lowest,
+				    ROUND_DOWN(
+					pci_bar_base(pd, i), w->granule));
+		}
+	}
+	return lowest;
+}
+
+void
+pci_bus_windows(struct pci_bus *pb, unsigned bus, struct pci_windows *ret)
+{
+	struct pci_range *range[3] = { &ret->io, &ret->mem32, &ret->mem64 };
+	struct window w[3];
+
+	windows_init(pb, w);
+	for (unsigned k = 0; k < 3; k++) {
+		uint64_t first = window_border(pb, bus, k, &w[k]);
+		uint64_t end = window_border(pb, bus + 1, k, &w[k]);
+
+		*range[k] = (struct pci_range){ first, end - first };
+	}
 }

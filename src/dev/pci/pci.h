@@ -101,7 +101,18 @@ struct pci_dev *pci_bus_next(struct pci_bus *pb, struct pci_dev *pd);
 uint64_t pci_bus_ecam_base(struct pci_bus *pb); /* 0 = turned off */
 /* Window of 64-bit BARs: [base, base+size). */
 void pci_bus_window64(struct pci_bus *pb, uint64_t *base, uint64_t *size);
-/* Root-bus interrupt routing: PIRQ (0-7) of slot's pin (0=INTA..3). */
+/*
+ * Which part of the machine's windows pci_bus_assign() gave to one bus: those
+ * of all buses are disjoint and fill them. Size 0: nothing of that kind.
+ */
+struct pci_range {
+	uint64_t base, size;
+};
+struct pci_windows {
+	struct pci_range io, mem32, mem64;
+};
+void pci_bus_windows(struct pci_bus *pb, unsigned bus, struct pci_windows *ret);
+/* Interrupt routing, the same on every bus: PIRQ (0-7) of slot's pin. */
 unsigned pci_pirq_of(unsigned slot, unsigned pin);
 
 /*

@@ -258,13 +258,16 @@ unix_listen(struct tty *tty, const char *path, struct error *err)
 		return error_sys(err, errno, "socket");
 	/* The name in the file system gets the mode of the unbound socket. */
 	(void)fchmod(tty->listen_fd, 0600);
+	/* Before there is something to remove; it counts with its inode. */
+	tty->unlink_path = alloc_strdup(path);
+	if (tty->unlink_path == NULL)
+		return error_set(err, ENOMEM, "out of memory");
 	if (bind(tty->listen_fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		return error_sys(
 		    err, errno, "cannot make the socket '%s'", path);
 	if (lstat(path, &st) == 0) {
 		tty->unlink_dev = st.st_dev;
 		tty->unlink_ino = st.st_ino;
-		tty->unlink_path = alloc_strdup(path);
 	}
 	if (listen(tty->listen_fd, 1) == -1)
 		return error_sys(err, errno, "cannot listen on '%s'", path);

@@ -140,9 +140,11 @@ vm_pirq_route(struct vm *vm, unsigned pirq, int isa)
 int
 vm_msi(struct vm *vm, uint64_t addr, uint32_t data)
 {
-	if (vm->engine == NULL)
+	struct engine_vm *ev = atomic_load(&vm->engine);
+
+	if (ev == NULL)
 		return -ENXIO;
-	return vm->conf.engine->msi(vm->engine, addr, data);
+	return vm->conf.engine->msi(ev, addr, data);
 }
 
 static int
@@ -155,19 +157,20 @@ static void
 irq_route(void *arg, unsigned pin, uint64_t addr, uint32_t data, bool masked)
 {
 	struct vm *vm = arg;
+	struct engine_vm *ev = atomic_load(&vm->engine);
 
-	if (vm->engine != NULL)
-		vm->conf.engine->ioapic_route(
-		    vm->engine, pin, addr, data, masked);
+	if (ev != NULL)
+		vm->conf.engine->ioapic_route(ev, pin, addr, data, masked);
 }
 
 static void
 irq_extint(void *arg, bool level)
 {
 	struct vm *vm = arg;
+	struct engine_vm *ev = atomic_load(&vm->engine);
 
-	if (vm->engine != NULL)
-		vm->conf.engine->extint(vm->engine, level);
+	if (ev != NULL)
+		vm->conf.engine->extint(ev, level);
 }
 
 static void

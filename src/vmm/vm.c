@@ -287,8 +287,13 @@ vm_create_engine(struct vm *vm, struct error *err)
 		.strict_msr = vm->conf.strict_msr,
 		.exit_on_pause = vm->conf.exit_on_pause,
 	};
+	struct engine_vm *ev;
+	int rc;
 
-	return vm->conf.engine->vm_create(&conf, &vm->engine, err);
+	rc = vm->conf.engine->vm_create(&conf, &ev, err);
+	if (rc == 0)
+		atomic_store(&vm->engine, ev);
+	return rc;
 }
 
 static int
@@ -384,6 +389,7 @@ void
 vm_stop(struct vm *vm, enum vm_stop reason, const char *cause)
 {
 	int none = STOP_NONE;
+	bool running;
 
 	if (!atomic_compare_exchange_strong(&vm->stop, &none, STOP_CLAIMED))
 		return;
@@ -394,8 +400,11 @@ vm_stop(struct vm *vm, enum vm_stop reason, const char *cause)
 	pthread_cond_broadcast(&vm->cond);
 	if (vm->parked == vm->nvcpus)
 		mevent_loop_stop(vm->loop);
+	running = vm->running;
 	pthread_mutex_unlock(&vm->lock);
-	vm_kick_all(vm);
+	/* Before the run the vCPUs are parked, or being made just now. */
+	if (running)
+		vm_kick_all(vm);
 	log_event(reason == VM_STOP_ERROR ? LOG_ERR : LOG_INFO, "vmm",
 	    "stopped",
 	    (struct log_field[]){ { "vm", vm->name },

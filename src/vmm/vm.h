@@ -51,7 +51,10 @@ const struct cpu_topology *vm_topology(const struct vm *vm);
 const struct engine_ops *vm_engine_ops(const struct vm *vm);
 struct engine_vm *vm_engine(struct vm *vm);
 
-/* Pin a vCPU's thread to host CPUs (a list as "0-1,3"). Before vm_run. */
+/*
+ * Pin a vCPU's thread to host CPUs (a list as "0-1,3"; several calls add up).
+ * Before vm_prepare, which starts the threads.
+ */
 int vm_pin(struct vm *vm, unsigned vcpu, const char *cpus, struct error *err);
 /* State in which a vCPU starts; before vm_run. Default: reset state. */
 int
@@ -59,10 +62,16 @@ vm_set_vcpu_state(struct vm *vm, unsigned vcpu, const struct vcpu_state *st);
 /*
  * Create the engine's VM and the vCPUs (after memory, ROMs and devices are
  * there), ready to run: no guest instruction yet. Separate from vm_run, so that
- * "ready" can be reported and a sandbox entered in between.
+ * "ready" can be reported and a sandbox entered in between. The vCPUs' threads
+ * exist after it and wait: a seccomp filter needs TSYNC to reach them, a
+ * Landlock domain is inherited only when entered before.
  */
 int vm_prepare(struct vm *vm, struct error *err);
-/* Run the main loop on the caller's thread until the machine stops. */
+/*
+ * Run the main loop on the caller's thread until the machine stops and every
+ * vCPU has left the devices' handlers; those must not wait for the main loop
+ * (mevent_call_wait) while it may be in vm_pause().
+ */
 enum vm_stop vm_run(struct vm *vm);
 
 /*
@@ -89,10 +98,13 @@ void vm_pirq_route(struct vm *vm, unsigned pirq, int irq);
 int vm_msi(struct vm *vm, uint64_t addr, uint32_t data);
 int vm_nmi(struct vm *vm, unsigned vcpu);
 
-/* Stop all vCPUs at an instruction boundary / let them go on. */
+/*
+ * Stop all vCPUs at an instruction boundary / let them go on. Pauses count.
+ * vm_pause() waits for them; -EDEADLK on a vCPU's own thread.
+ */
 int vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
-/* Only while paused. */
+/* Only before vm_run, while paused or after the stop: else -EBUSY. */
 int vm_get_vcpu_state(struct vm *vm, unsigned vcpu, struct vcpu_state *ret);
 
 /*

@@ -72,7 +72,7 @@ struct vm {
 	struct bus *pio, *mmio;
 	struct mevent_loop *loop;
 	struct irq irq;
-	struct engine_vm *engine;
+	struct engine_vm *_Atomic engine; /* devices may look before it is */
 	struct vcpu *vcpu;
 	unsigned nvcpus;
 

@@ -57,14 +57,18 @@ table_from_kvm(const struct kvm_cpuid2 *list, struct cpuid_table *ret)
 	return 0;
 }
 
-/* KVM_GET_TSC_KHZ wants a vCPU, hence a VM for it. */
+/* KVM_GET_TSC_KHZ wants a vCPU, hence a VM for it. Asked once. */
 static int
 read_tsc_hz(int kvm, uint64_t *ret, struct error *err)
 {
+	static _Atomic uint64_t known;
 	cleanup_close int vm = -1;
 	cleanup_close int vcpu = -1;
 	int khz;
 
+	*ret = atomic_load(&known);
+	if (*ret != 0)
+		return 0;
 	vm = kvm_ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0)
 		return kvm_error(err, -vm, "cannot create a VM");
@@ -73,6 +77,7 @@ read_tsc_hz(int kvm, uint64_t *ret, struct error *err)
 		return kvm_error(err, -vcpu, "cannot create a vCPU");
 	khz = kvm_ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
 	*ret = khz > 0 ? (uint64_t)khz * 1000 : 0;
+	atomic_store(&known, *ret);
 	return 0;
 }
 

@@ -161,7 +161,10 @@ struct engine_ops {
 	int (*ioeventfd)(struct engine_vm *vm, int fd, uint64_t addr,
 	    unsigned len, uint64_t value, unsigned flags, bool on);
 
-	/* Dirty log of a memory slot: 1 bit a 4 KiB page, cleared by get. */
+	/*
+	 * Dirty log of a RAM slot: 1 bit a 4 KiB page. get overwrites the
+	 * bitmap and clears the log.
+	 */
 	int (*dirty_start)(struct engine_vm *vm, struct error *err);
 	int (*dirty_stop)(struct engine_vm *vm);
 	int (*dirty_get)(struct engine_vm *vm, uint32_t slot, uint64_t *bitmap);

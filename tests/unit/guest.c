@@ -84,14 +84,24 @@ add_ports(struct guest *g)
 	tap_check_int(bus_add(vm_pio(g->vm), &stop, NULL), 0);
 }
 
-struct vm_config
-guest_config(const struct engine_ops *engine, unsigned vcpus)
+void
+guest_need_engine(void)
 {
+	struct error err = ERROR_INIT;
+
+	if (test_engine->probe(&err) != 0)
+		tap_skip("engine %s: %s", test_engine->name, err.text);
+}
+
+struct vm_config
+guest_config(unsigned vcpus)
+{
+	guest_need_engine();
 	return (struct vm_config){
 		.name = "test",
 		.mem = { .size = 4 * MiB },
 		.topo = { vcpus, vcpus, 1, 1 },
-		.engine = engine,
+		.engine = test_engine,
 		.strict_msr = true,
 	};
 }
@@ -105,7 +115,6 @@ guest_create(
 	uint8_t *ram;
 
 	memset(g, 0, sizeof(*g));
-	g->engine = conf->engine;
 	pthread_mutex_init(&g->lock, NULL);
 	if (vm_create(conf, &g->vm, &err) != 0)
 		tap_fail("vm_create: %s", err.text);

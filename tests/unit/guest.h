@@ -11,6 +11,10 @@
 
 #include "vmm/vm.h"
 
+/* on_kvm.c or on_soft.c says which; skips the test when it is not here. */
+extern const struct engine_ops *const test_engine;
+void guest_need_engine(void);
+
 /* Where things are in the guest; guest_code.S knows it too. */
 #define GUEST_CODE 0x1000
 #define GUEST_IDT 0x4000
@@ -24,7 +28,6 @@
 
 struct guest {
 	struct vm *vm;
-	const struct engine_ops *engine;
 	/* Called on the vCPU's thread after a note was taken; may be NULL. */
 	void (*on_note)(struct guest *g, uint32_t value);
 	void *arg;
@@ -40,7 +43,7 @@ struct guest {
 extern const uint8_t guest_base[], guest_end[];
 
 /* 4 MiB, the given number of sockets with a vCPU each; change at will. */
-struct vm_config guest_config(const struct engine_ops *engine, unsigned vcpus);
+struct vm_config guest_config(unsigned vcpus);
 /* A machine whose boot processor starts at 'entry', flat 32-bit. */
 void guest_create(
     struct guest *g, const struct vm_config *conf, const uint8_t *entry);

@@ -88,8 +88,10 @@ GUEST(isr)
 	STOP
 	hlt
 
-/* The PIC's pair set up, IRQ 4 open, vectors from 0x50 on; say 2. */
+/* Virtual wire; the PIC's pair set up, IRQ 4 open, from vector 0x50; say 2. */
 GUEST(pic)
+	LAPIC_ON
+	movl	$0x700, 0xfee00350
 	movb	$0x11, %al
 	outb	%al, $0x20
 	outb	%al, $0xa0
@@ -189,14 +191,21 @@ GUEST(fwait)
 	STOP
 	hlt
 
-/* An MSR that is nobody's, and one that the engine answers for. */
+/* An MSR that is nobody's. */
 GUEST(msr)
-	movl	$0xc0010055, %ecx
-	rdmsr
-	NOTE
 	movl	$0x12345, %ecx
 	rdmsr
 	orl	$0x80000000, %eax
+	NOTE
+	STOP
+	hlt
+
+/* One that KVM does not know and the engine answers for. */
+GUEST(quiet_msr)
+	movl	$0xc0010055, %ecx
+	movl	$7, %eax
+	wrmsr
+	rdmsr
 	NOTE
 	STOP
 	hlt

@@ -402,7 +402,7 @@ soft_msi(struct engine_vm *evm, uint64_t addr, uint32_t data)
 		m.dest_x2apic = m.dest > 0xff;
 	}
 	soft_vm_message(&evm->vm, NULL, &m);
-	return 0;
+	return 1; /* taken; whether by anybody is not tracked */
 }
 
 static void
@@ -493,7 +493,7 @@ soft_dirty_get(struct engine_vm *evm, uint32_t slot, uint64_t *bitmap)
 		if (r->dirty == NULL)
 			return -EINVAL;
 		for (size_t k = 0; k < words; k++)
-			bitmap[k] |= __atomic_exchange_n(
+			bitmap[k] = __atomic_exchange_n(
 			    &r->dirty[k], 0, __ATOMIC_SEQ_CST);
 		/* later stores have to be seen again */
 		request_all(vm, SOFT_REQ_DIRTY);

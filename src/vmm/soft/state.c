@@ -34,6 +34,8 @@ soft_cpu_reset(struct soft_cpu *cpu, bool init)
 	cpu->cr0 = init ? (cpu->cr0 & (X86_CR0_CD | X86_CR0_NW)) | X86_CR0_ET
 			: 0x60000010;
 	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->efer = 0;
+	if (!init)
+		cpu->xcr0 = 1; /* INIT leaves it */
 	memset(cpu->dr, 0, sizeof(cpu->dr));
 	cpu->dr[6] = 0xffff0ff0;
 	cpu->dr[7] = 0x400;

@@ -349,7 +349,7 @@ link_kind(const struct x86_insn *in, uint64_t pa, int64_t target)
 /* Returns 0 when the branch has to go through its function. */
 static unsigned
 lower_branch(struct soft_cpu *cpu, struct soft_op *op,
-    const struct x86_insn *in, unsigned off, uint64_t pa)
+    const struct x86_insn *in, unsigned off, uint64_t pa, bool *ret_end)
 {
 	unsigned mn = in->row->mn;
 	int64_t target = (int64_t)off + in->len + (int64_t)in->imm;
@@ -363,8 +363,9 @@ lower_branch(struct soft_cpu *cpu, struct soft_op *op,
 			return 0;
 		op->fn = soft_jcc_ops[mn - X86_MN_JO][kind];
 		op->link = NULL;
-		soft_lower_next(cpu, op + 1, off + in->len, 0);
-		return 2;
+		/* Not taken, the block goes on. */
+		*ret_end = false;
+		return 1;
 	}
 	if (mn == X86_MN_JMP && x86_op_class(in, 0) == X86_OC_J) {
 		if (op->disp != target)
@@ -495,7 +496,7 @@ soft_lower(struct soft_cpu *cpu, struct soft_op *op, const struct x86_insn *in,
 		return 1;
 	}
 	if (row->attr & X86_A_BR) {
-		n = lower_branch(cpu, op, in, off, pa);
+		n = lower_branch(cpu, op, in, off, pa, ret_end);
 		if (n > 0)
 			return n;
 		op->insn = in;

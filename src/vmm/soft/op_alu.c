@@ -56,49 +56,22 @@ OP(name##bits##_ri)                                                       \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
-DEF_RW_EA(name, pre, bits, S) DEF_RW_EA(name, pre, bits, F)               \
-DEF_RW_EA(name, pre, bits, G)                                             \
-OP(name##bits##_lock_mr)                                                  \
-{                                                                         \
-	soft_mem##bits *p = op_rmw##bits(cpu, op, EA_G(bits / 8, true));  \
-	T(bits) s = R##bits(op->src);                                     \
-	ALU_MEM("lock ", pre, #name, bits, p, s);                         \
-	OP_RMW_END(p);                                                    \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(name##bits##_lock_mi)                                                  \
-{                                                                         \
-	soft_mem##bits *p = op_rmw##bits(cpu, op, EA_G(bits / 8, true));  \
-	T(bits) s = (T(bits))op->imm;                                     \
-	ALU_MEM("lock ", pre, #name, bits, p, s);                         \
-	OP_RMW_END(p);                                                    \
-	NEXT(op + 1);                                                     \
-}
-#define DEF_RW_EA(name, pre, bits, ea)                                    \
-OP(name##bits##_rm_##ea)                                                  \
-{                                                                         \
-	T(bits) s = op_ld##bits(cpu, op, EA_##ea(bits / 8, false));       \
+OP_LOAD(name##bits##_rm, bits,                                            \
 	T(bits) d = R##bits(op->dst);                                     \
-	ALU(pre, #name, bits, d, s);                                      \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(name##bits##_mr_##ea)                                                  \
-{                                                                         \
-	soft_mem##bits *p = op_rmw##bits(cpu, op, EA_##ea(bits / 8, true)); \
+	ALU(pre, #name, bits, d, s_);                                     \
+	SET##bits(op->dst, d);)                                           \
+OP_RMW(name##bits##_mr, bits,                                             \
 	T(bits) s = R##bits(op->src);                                     \
-	ALU_MEM("", pre, #name, bits, p, s);                              \
-	OP_RMW_END(p);                                                    \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(name##bits##_mi_##ea)                                                  \
-{                                                                         \
-	soft_mem##bits *p = op_rmw##bits(cpu, op, EA_##ea(bits / 8, true)); \
+	ALU_MEM("", pre, #name, bits, p_, s);)                            \
+OP_RMW(name##bits##_mi, bits,                                             \
 	T(bits) s = (T(bits))op->imm;                                     \
-	ALU_MEM("", pre, #name, bits, p, s);                              \
-	OP_RMW_END(p);                                                    \
-	NEXT(op + 1);                                                     \
-}
+	ALU_MEM("", pre, #name, bits, p_, s);)                            \
+OP_RMW_G(name##bits##_lock_mr, bits, NEXT(op + 1),                        \
+	T(bits) s = R##bits(op->src);                                     \
+	ALU_MEM("lock ", pre, #name, bits, p_, s);)                       \
+OP_RMW_G(name##bits##_lock_mi, bits, NEXT(op + 1),                        \
+	T(bits) s = (T(bits))op->imm;                                     \
+	ALU_MEM("lock ", pre, #name, bits, p_, s);)
 
 /* CMP, TEST */
 #define DEF_RO(name, pre, bits)                                           \
@@ -114,29 +87,15 @@ OP(name##bits##_ri)                                                       \
 	ALU_CMP(#name, bits, d, s);                                       \
 	NEXT(op + 1);                                                     \
 }                                                                         \
-DEF_RO_EA(name, bits, S) DEF_RO_EA(name, bits, F) DEF_RO_EA(name, bits, G)
-#define DEF_RO_EA(name, bits, ea)                                         \
-OP(name##bits##_rm_##ea)                                                  \
-{                                                                         \
-	T(bits) s = op_ld##bits(cpu, op, EA_##ea(bits / 8, false));       \
+OP_LOAD(name##bits##_rm, bits,                                            \
 	T(bits) d = R##bits(op->dst);                                     \
-	ALU_CMP(#name, bits, d, s);                                       \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(name##bits##_mr_##ea)                                                  \
-{                                                                         \
-	T(bits) d = op_ld##bits(cpu, op, EA_##ea(bits / 8, false));       \
+	ALU_CMP(#name, bits, d, s_);)                                     \
+OP_LOAD(name##bits##_mr, bits,                                            \
 	T(bits) s = R##bits(op->src);                                     \
-	ALU_CMP(#name, bits, d, s);                                       \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(name##bits##_mi_##ea)                                                  \
-{                                                                         \
-	T(bits) d = op_ld##bits(cpu, op, EA_##ea(bits / 8, false));       \
+	ALU_CMP(#name, bits, s_, s);)                                     \
+OP_LOAD(name##bits##_mi, bits,                                            \
 	T(bits) s = (T(bits))op->imm;                                     \
-	ALU_CMP(#name, bits, d, s);                                       \
-	NEXT(op + 1);                                                     \
-}
+	ALU_CMP(#name, bits, s_, s);)
 
 #define SIZES(DEF, name, pre) \
 	DEF(name, pre, 8) DEF(name, pre, 16) DEF(name, pre, 32) DEF(name, pre, 64)
@@ -188,16 +147,9 @@ OP(name##bits##_r)                                                        \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
-DEF_UN_EA(name, DO, bits, S, S, "") DEF_UN_EA(name, DO, bits, F, F, "")   \
-DEF_UN_EA(name, DO, bits, G, G, "") DEF_UN_EA(name, DO, bits, L, G, "lock ")
-#define DEF_UN_EA(name, DO, bits, tag, ea, lock)                          \
-OP(name##bits##_m_##tag)                                                  \
-{                                                                         \
-	soft_mem##bits *p = op_rmw##bits(cpu, op, EA_##ea(bits / 8, true)); \
-	DO(lock, #name, bits, "+m", *p);                                  \
-	OP_RMW_END(p);                                                    \
-	NEXT(op + 1);                                                     \
-}
+OP_RMW(name##bits##_m, bits, DO("", #name, bits, "+m", *p_);)             \
+OP_RMW_G(name##bits##_m_L, bits, NEXT(op + 1),                            \
+	DO("lock ", #name, bits, "+m", *p_);)
 SIZES(DEF_UN, inc, UN)
 SIZES(DEF_UN, dec, UN)
 SIZES(DEF_UN, neg, UN)
@@ -238,20 +190,10 @@ OP(name##bits##_rc)                                                       \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
-OP(name##bits##_mi)                                                       \
-{                                                                         \
-	soft_mem##bits *p = op_rmw##bits(cpu, op, EA_G(bits / 8, true));  \
-	SHIFT(#name, bits, "+m", *p, op->imm);                            \
-	OP_RMW_END(p);                                                    \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(name##bits##_mc)                                                       \
-{                                                                         \
-	soft_mem##bits *p = op_rmw##bits(cpu, op, EA_G(bits / 8, true));  \
-	SHIFT(#name, bits, "+m", *p, cpu->gpr[X86_RCX]);                  \
-	OP_RMW_END(p);                                                    \
-	NEXT(op + 1);                                                     \
-}
+OP_RMW_G(name##bits##_mi, bits, NEXT(op + 1),                             \
+	SHIFT(#name, bits, "+m", *p_, op->imm);)                          \
+OP_RMW_G(name##bits##_mc, bits, NEXT(op + 1),                             \
+	SHIFT(#name, bits, "+m", *p_, cpu->gpr[X86_RCX]);)
 SIZES(DEF_SH, rol, )
 SIZES(DEF_SH, ror, )
 SIZES(DEF_SH, rcl, )

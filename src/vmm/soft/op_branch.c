@@ -71,7 +71,7 @@ OP(jmp_x32) { GO_X(uint32_t); }
 OP(jmp_x16) { GO_X(uint16_t); }
 soft_fn *const soft_jmp_ops[SOFT_LINK_COUNT] = { jmp_in, jmp_x64, jmp_x32, jmp_x16 };
 
-/* Not taken: the next operation is a jump to the next instruction. */
+/* Not taken: the block goes on. */
 #define DEF_JCC(cc)                                                       \
 OP(jcc_in_##cc)                                                           \
 {                                                                         \
@@ -107,46 +107,35 @@ soft_fn *const soft_jcc_ops[16][SOFT_LINK_COUNT] = {
 };
 
 /* ---- 64-bit calls ---- */
-#define PUSH_RETURN                                                       \
-	uint64_t sp_ = cpu->gpr[X86_RSP] - 8;                             \
-	op_st64(cpu, op, sp_, cpu->base_rip + op->off + op->len);         \
-	cpu->gpr[X86_RSP] = sp_
+#define SP cpu->gpr[X86_RSP]
+#define RETURN_RIP (cpu->base_rip + op->off + op->len)
 
-OP(call_in) { PUSH_RETURN; GO_IN_PAGE; }
-OP(call_x) { PUSH_RETURN; GO_X(uint64_t); }
+#define CALL(name, GO)                                                    \
+	OP_STORE_AT(name, 64, SP - 8, RETURN_RIP, GO, SP -= 8;)
+CALL(call_in, GO_IN_PAGE)
+CALL(call_x, GO_X(uint64_t))
 soft_fn *const soft_call_ops[2] = { call_in, call_x };
 
-OP(ret_64)
-{
-	uint64_t to = op_ld64(cpu, op, cpu->gpr[X86_RSP]);
-
-	cpu->gpr[X86_RSP] += 8 + op->imm;
-	GO_RIP(to);
-}
+OP_LOAD_AT(ret_64, 64, SP, GO_RIP(s_), SP += 8 + op->imm;)
 soft_fn *const soft_ret_op = ret_64;
 
 OP(jmp_r) { GO_RIP(R64(op->src)); }
-OP(call_r)
-{
-	uint64_t to = R64(op->src);
-	PUSH_RETURN;
-	GO_RIP(to);
-}
+/* The target may be rSP itself. */
+OP_STORE_AT(call_r, 64, SP - 8, RETURN_RIP, GO_RIP(target_),
+	uint64_t target_ = R64(op->src); SP -= 8;)
 soft_fn *const soft_jmp_r = jmp_r, *const soft_call_r = call_r;
 
-#define DEF_IND(ea)                                                       \
-OP(jmp_m_##ea)                                                            \
-{                                                                         \
-	uint64_t to = op_ld64(cpu, op, EA_##ea(8, false));                \
-	GO_RIP(to);                                                       \
-}                                                                         \
-OP(call_m_##ea)                                                           \
-{                                                                         \
-	uint64_t to = op_ld64(cpu, op, EA_##ea(8, false));                \
-	PUSH_RETURN;                                                      \
-	GO_RIP(to);                                                       \
-}
-DEF_IND(S) DEF_IND(F) DEF_IND(G)
+#define PUSH_RETURN                                                       \
+	cpu->cur_off = op->off;                                           \
+	cpu->mem_seg = X86_SS;                                            \
+	soft_write64(cpu, SP - 8, RETURN_RIP);                            \
+	SP -= 8;
+OP_LOAD_AT(jmp_m_S, 64, EA_S, GO_RIP(s_),)
+OP_LOAD_AT(jmp_m_F, 64, EA_F, GO_RIP(s_),)
+OP_LOAD_G(jmp_m_G, 64, GO_RIP(s_),)
+OP_LOAD_AT(call_m_S, 64, EA_S, GO_RIP(s_), PUSH_RETURN)
+OP_LOAD_AT(call_m_F, 64, EA_F, GO_RIP(s_), PUSH_RETURN)
+OP_LOAD_G(call_m_G, 64, GO_RIP(s_), PUSH_RETURN)
 soft_fn *const soft_jmp_m[SOFT_EA_COUNT] = { jmp_m_S, jmp_m_F, jmp_m_G };
 soft_fn *const soft_call_m[SOFT_EA_COUNT] = { call_m_S, call_m_F, call_m_G };
 /* clang-format on */

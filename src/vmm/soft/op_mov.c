@@ -59,24 +59,9 @@ OP(mov##bits##_ri)                                                        \
 	SET##bits(op->dst, op->imm);                                      \
 	NEXT(op + 1);                                                     \
 }                                                                         \
-DEF_MOV_EA(bits, S) DEF_MOV_EA(bits, F) DEF_MOV_EA(bits, G)
-#define DEF_MOV_EA(bits, ea)                                              \
-OP(mov##bits##_rm_##ea)                                                   \
-{                                                                         \
-	T(bits) v = op_ld##bits(cpu, op, EA_##ea(bits / 8, false));       \
-	SET##bits(op->dst, v);                                            \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(mov##bits##_mr_##ea)                                                   \
-{                                                                         \
-	op_st##bits(cpu, op, EA_##ea(bits / 8, true), R##bits(op->src));  \
-	NEXT(op + 1);                                                     \
-}                                                                         \
-OP(mov##bits##_mi_##ea)                                                   \
-{                                                                         \
-	op_st##bits(cpu, op, EA_##ea(bits / 8, true), (T(bits))op->imm);  \
-	NEXT(op + 1);                                                     \
-}
+OP_LOAD(mov##bits##_rm, bits, SET##bits(op->dst, s_);)                    \
+OP_STORE(mov##bits##_mr, bits, R##bits(op->src))                          \
+OP_STORE(mov##bits##_mi, bits, op->imm)
 DEF_MOV(8) DEF_MOV(16) DEF_MOV(32) DEF_MOV(64)
 #define ROW_MOV(bits) { mov##bits##_rr, mov##bits##_ri,                   \
 	mov##bits##_rm_S, mov##bits##_rm_F, mov##bits##_rm_G,             \
@@ -92,16 +77,7 @@ OP(name##sbits##_##dbits##_rr)                                            \
 	SET##dbits(op->dst, (stype)R##sbits(op->src));                    \
 	NEXT(op + 1);                                                     \
 }                                                                         \
-DEF_MOVX_EA(name, stype, sbits, dbits, S)                                 \
-DEF_MOVX_EA(name, stype, sbits, dbits, F)                                 \
-DEF_MOVX_EA(name, stype, sbits, dbits, G)
-#define DEF_MOVX_EA(name, stype, sbits, dbits, ea)                        \
-OP(name##sbits##_##dbits##_rm_##ea)                                       \
-{                                                                         \
-	stype v = (stype)op_ld##sbits(cpu, op, EA_##ea(sbits / 8, false)); \
-	SET##dbits(op->dst, v);                                           \
-	NEXT(op + 1);                                                     \
-}
+OP_LOAD(name##sbits##_##dbits##_rm, sbits, SET##dbits(op->dst, (stype)s_);)
 #define DEF_MOVX3(name, st, sbits) DEF_MOVX(name, st, sbits, 16)          \
 	DEF_MOVX(name, st, sbits, 32) DEF_MOVX(name, st, sbits, 64)
 DEF_MOVX3(movz, uint8_t, 8) DEF_MOVX3(movz, uint16_t, 16) DEF_MOVX3(movz, uint32_t, 32)
@@ -161,53 +137,22 @@ soft_fn *const soft_setcc_ops[16] = { setcc_0, setcc_1, setcc_2, setcc_3,
 
 /* ---- stack, 64-bit code ---- */
 
-OP(push_r)
-{
-	uint64_t sp = cpu->gpr[X86_RSP] - 8;
-
-	op_st64(cpu, op, sp, R64(op->src));
-	cpu->gpr[X86_RSP] = sp;
-	NEXT(op + 1);
-}
-
-OP(push_i)
-{
-	uint64_t sp = cpu->gpr[X86_RSP] - 8;
-
-	op_st64(cpu, op, sp, op->imm);
-	cpu->gpr[X86_RSP] = sp;
-	NEXT(op + 1);
-}
-
-OP(pop_r)
-{
-	uint64_t sp = cpu->gpr[X86_RSP];
-	uint64_t v = op_ld64(cpu, op, sp);
-
-	cpu->gpr[X86_RSP] = sp + 8;
-	R64(op->dst) = v;
-	NEXT(op + 1);
-}
-
-OP(push_m_s)
-{
-	uint64_t v = op_ld64(cpu, op, EA_S(8, false));
-	uint64_t sp = cpu->gpr[X86_RSP] - 8;
-
-	op_st64(cpu, op, sp, v);
-	cpu->gpr[X86_RSP] = sp;
-	NEXT(op + 1);
-}
-
-OP(push_m_f)
-{
-	uint64_t v = op_ld64(cpu, op, EA_F(8, false));
-	uint64_t sp = cpu->gpr[X86_RSP] - 8;
-
-	op_st64(cpu, op, sp, v);
-	cpu->gpr[X86_RSP] = sp;
-	NEXT(op + 1);
-}
+#define SP cpu->gpr[X86_RSP]
+/* clang-format off */
+OP_STORE_AT(push_r, 64, SP - 8, R64(op->src), NEXT(op + 1), SP -= 8;)
+OP_STORE_AT(push_i, 64, SP - 8, op->imm, NEXT(op + 1), SP -= 8;)
+OP_LOAD_AT(pop_r, 64, SP, NEXT(op + 1), SP += 8; R64(op->dst) = s_;)
+OP_LOAD_AT(push_m_s, 64, EA_S, NEXT(op + 1),
+	cpu->cur_off = op->off;
+	cpu->mem_seg = X86_SS;
+	soft_write64(cpu, SP - 8, s_);
+	SP -= 8;)
+OP_LOAD_AT(push_m_f, 64, EA_F, NEXT(op + 1),
+	cpu->cur_off = op->off;
+	cpu->mem_seg = X86_SS;
+	soft_write64(cpu, SP - 8, s_);
+	SP -= 8;)
+/* clang-format on */
 
 soft_fn *const soft_push_r = push_r, *const soft_push_i = push_i,
 	       *const soft_pop_r = pop_r;

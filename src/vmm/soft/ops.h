@@ -4,6 +4,14 @@
 #ifndef VMM_SOFT_OPS_H
 #define VMM_SOFT_OPS_H
 
+/*
+ * Every operation ends in an indirect jump of its own, so that the host's
+ * branch predictor sees what usually follows what.
+ */
+#ifndef __clang__
+#pragma GCC optimize("no-partial-inlining", "no-ipa-icf", "no-crossjumping")
+#endif
+
 #include "vmm/soft/code.h"
 
 /*
@@ -50,12 +58,11 @@
 #define HOT __attribute__((always_inline)) static inline
 #define COLD __attribute__((noinline, cold))
 
-/* base + disp; + index and segment base; everything else */
-#define EA_S(bytes, w) (R64(op->base) + (uint64_t)(int64_t)op->disp)
-#define EA_F(bytes, w)                                   \
+/* base + disp; + index and segment base */
+#define EA_S (R64(op->base) + (uint64_t)(int64_t)op->disp)
+#define EA_F                                             \
 	(R64(op->base) + (R64(op->index) << op->scale) + \
 	    (uint64_t)(int64_t)op->disp + cpu->segbase[op->seg])
-#define EA_G(bytes, w) soft_op_ea(cpu, op, bytes, w)
 
 COLD uint64_t soft_op_ea(
     struct soft_cpu *cpu, const struct soft_op *op, unsigned size, bool write);
@@ -68,45 +75,130 @@ COLD void *soft_op_rmw(struct soft_cpu *cpu, const struct soft_op *op,
 COLD const struct soft_op *
 soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 
-/* clang-format off */
-#define OP_MEMORY(bits)                                                   \
-	HOT uint##bits##_t                                                \
-	op_ld##bits(struct soft_cpu *cpu, const struct soft_op *op,       \
-	    uint64_t lin)                                                 \
-	{                                                                 \
-		const void *p = soft_host_read(cpu, lin, bits / 8);       \
-		if (likely(p))                                            \
-			return *(const volatile soft_mem##bits *)p;       \
-		return (uint##bits##_t)soft_op_read(cpu, op, lin, bits / 8); \
-	}                                                                 \
-	HOT void                                                          \
-	op_st##bits(struct soft_cpu *cpu, const struct soft_op *op,       \
-	    uint64_t lin, uint##bits##_t v)                               \
-	{                                                                 \
-		void *p = soft_host_write(cpu, lin, bits / 8);            \
-		if (likely(p))                                            \
-			*(volatile soft_mem##bits *)p = v;                \
-		else                                                      \
-			soft_op_write(cpu, op, lin, bits / 8, v);         \
-	}                                                                 \
-	HOT soft_mem##bits *                                              \
-	op_rmw##bits(struct soft_cpu *cpu, const struct soft_op *op,      \
-	    uint64_t lin)                                                 \
-	{                                                                 \
-		void *p = soft_host_write(cpu, lin, bits / 8);            \
-		return likely(p) ? p : soft_op_rmw(cpu, op, lin, bits / 8); \
-	}
-/* clang-format on */
-OP_MEMORY(8)
-OP_MEMORY(16)
-OP_MEMORY(32)
-OP_MEMORY(64)
-
+#define OP_MEM(bits) soft_mem##bits
 #define OP_RMW_END(p)                                         \
 	do {                                                  \
 		if (unlikely((void *)(p) == cpu->rmw_bounce)) \
 			soft_rmw_end(cpu, (p));               \
 	} while (0)
+
+/*
+ * Operations with a memory operand come in two: the one in the table knows the
+ * TLB hit only, needs no stack frame, and leaves everything else to its twin
+ * by a tail call.
+ *
+ * OP_LOAD: the value is in s_. OP_RMW: a pointer is in p_. OP_STORE: value is
+ * an expression without side effects. sp: the address is an expression, not
+ * the ModRM operand. tail: how to go on.
+ */
+/* clang-format off */
+#define OP_TWIN(name) \
+	COLD static const struct soft_op *name##_slow(             \
+	    struct soft_cpu *cpu, const struct soft_op *op)
+#define OP_LOAD_AT(name, bits, address, tail, ...)                        \
+	OP_TWIN(name)                                                     \
+	{                                                                 \
+		uint##bits##_t s_ = (uint##bits##_t)soft_op_read(         \
+		    cpu, op, address, bits / 8);                          \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}                                                                 \
+	OP(name)                                                          \
+	{                                                                 \
+		uint64_t lin_ = (address);                                \
+		const struct soft_tlb *e_ =                               \
+		    &cpu->tlb[lin_ >> 12 & (SOFT_TLB_SIZE - 1)];          \
+		uint64_t off_ = lin_ ^ e_->r;                             \
+		uint##bits##_t s_;                                        \
+		if (unlikely(off_ > 4096 - bits / 8))                     \
+			return name##_slow(cpu, op);                      \
+		s_ = *(const volatile OP_MEM(bits) *)(e_->host + off_);   \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}
+#define OP_STORE_AT(name, bits, address, value, tail, ...)                \
+	OP_TWIN(name)                                                     \
+	{                                                                 \
+		soft_op_write(cpu, op, address, bits / 8,                 \
+		    (uint##bits##_t)(value));                             \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}                                                                 \
+	OP(name)                                                          \
+	{                                                                 \
+		uint64_t lin_ = (address);                                \
+		const struct soft_tlb *e_ =                               \
+		    &cpu->tlb[lin_ >> 12 & (SOFT_TLB_SIZE - 1)];          \
+		uint64_t off_ = lin_ ^ e_->w;                             \
+		if (unlikely(off_ > 4096 - bits / 8))                     \
+			return name##_slow(cpu, op);                      \
+		*(volatile OP_MEM(bits) *)(e_->host + off_) =             \
+		    (uint##bits##_t)(value);                              \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}
+#define OP_RMW_AT(name, bits, address, tail, ...)                         \
+	OP_TWIN(name)                                                     \
+	{                                                                 \
+		OP_MEM(bits) *p_ =                                        \
+		    soft_op_rmw(cpu, op, address, bits / 8);              \
+		__VA_ARGS__                                               \
+		OP_RMW_END(p_);                                           \
+		tail;                                                     \
+	}                                                                 \
+	OP(name)                                                          \
+	{                                                                 \
+		uint64_t lin_ = (address);                                \
+		const struct soft_tlb *e_ =                               \
+		    &cpu->tlb[lin_ >> 12 & (SOFT_TLB_SIZE - 1)];          \
+		uint64_t off_ = lin_ ^ e_->w;                             \
+		OP_MEM(bits) *p_;                                         \
+		if (unlikely(off_ > 4096 - bits / 8))                     \
+			return name##_slow(cpu, op);                      \
+		p_ = (OP_MEM(bits) *)(e_->host + off_);                   \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}
+/* Computing a general address may fault: these are slow twins only. */
+#define OP_LOAD_G(name, bits, tail, ...)                                  \
+	OP(name)                                                          \
+	{                                                                 \
+		uint##bits##_t s_ = soft_read##bits(                      \
+		    cpu, soft_op_ea(cpu, op, bits / 8, false));           \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}
+#define OP_STORE_G(name, bits, value, tail, ...)                          \
+	OP(name)                                                          \
+	{                                                                 \
+		uint64_t lin_ = soft_op_ea(cpu, op, bits / 8, true);      \
+		soft_write##bits(cpu, lin_, (uint##bits##_t)(value));     \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}
+#define OP_RMW_G(name, bits, tail, ...)                                   \
+	OP(name)                                                          \
+	{                                                                 \
+		OP_MEM(bits) *p_ = soft_rmw_begin(                        \
+		    cpu, soft_op_ea(cpu, op, bits / 8, true), bits / 8);  \
+		__VA_ARGS__                                               \
+		OP_RMW_END(p_);                                           \
+		tail;                                                     \
+	}
+/* All three ways to compute the address: name_S, name_F, name_G */
+#define OP_LOAD(name, bits, ...)                                          \
+	OP_LOAD_AT(name##_S, bits, EA_S, NEXT(op + 1), __VA_ARGS__)       \
+	OP_LOAD_AT(name##_F, bits, EA_F, NEXT(op + 1), __VA_ARGS__)       \
+	OP_LOAD_G(name##_G, bits, NEXT(op + 1), __VA_ARGS__)
+#define OP_STORE(name, bits, value)                                       \
+	OP_STORE_AT(name##_S, bits, EA_S, value, NEXT(op + 1),)           \
+	OP_STORE_AT(name##_F, bits, EA_F, value, NEXT(op + 1),)           \
+	OP_STORE_G(name##_G, bits, value, NEXT(op + 1),)
+#define OP_RMW(name, bits, ...)                                           \
+	OP_RMW_AT(name##_S, bits, EA_S, NEXT(op + 1), __VA_ARGS__)        \
+	OP_RMW_AT(name##_F, bits, EA_F, NEXT(op + 1), __VA_ARGS__)        \
+	OP_RMW_G(name##_G, bits, NEXT(op + 1), __VA_ARGS__)
+/* clang-format on */
 
 /* After an ALU instruction: its flags in AX. */
 #define GET_FLAGS "\n\tlahf\n\tseto %%al"

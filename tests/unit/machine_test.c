@@ -163,6 +163,7 @@ survives_every_failed_allocation(void)
 		if (rc < 0 && !hit)
 			tap_fail("allocation %lu: %s", n, err.text);
 		tap_check((rc == 0) == (m != NULL));
+		machine_destroy(m);
 		check_gone("s");
 		check_gone("p");
 		tap_check(n < 20000);

@@ -148,7 +148,7 @@ struct smb {
 static uint16_t
 handle(unsigned type, unsigned n)
 {
-	return (uint16_t)(type << 8 | n);
+	return (uint16_t)((type << 8) + n);
 }
 
 static void
@@ -169,6 +169,41 @@ put_text(struct smb *s, unsigned at, const char *text)
 		return;
 	s->string[s->nstrings++] = text;
 	s->body[at] = (uint8_t)s->nstrings;
+}
+
+/* The structure and field that each text of the configuration stands in. */
+static const struct {
+	uint8_t type, at;
+} text_places[SMBIOS_TEXTS] = {
+	[SMBIOS_BIOS_VENDOR] = { 0, 0x04 },
+	[SMBIOS_BIOS_VERSION] = { 0, 0x05 },
+	[SMBIOS_BIOS_DATE] = { 0, 0x08 },
+	[SMBIOS_SYS_MANUFACTURER] = { 1, 0x04 },
+	[SMBIOS_SYS_PRODUCT] = { 1, 0x05 },
+	[SMBIOS_SYS_VERSION] = { 1, 0x06 },
+	[SMBIOS_SYS_SERIAL] = { 1, 0x07 },
+	[SMBIOS_SYS_SKU] = { 1, 0x19 },
+	[SMBIOS_SYS_FAMILY] = { 1, 0x1a },
+	[SMBIOS_BOARD_MANUFACTURER] = { 2, 0x04 },
+	[SMBIOS_BOARD_PRODUCT] = { 2, 0x05 },
+	[SMBIOS_BOARD_VERSION] = { 2, 0x06 },
+	[SMBIOS_BOARD_SERIAL] = { 2, 0x07 },
+	[SMBIOS_BOARD_ASSET] = { 2, 0x08 },
+	[SMBIOS_BOARD_LOCATION] = { 2, 0x0a },
+	[SMBIOS_CHASSIS_MANUFACTURER] = { 3, 0x04 },
+	[SMBIOS_CHASSIS_VERSION] = { 3, 0x06 },
+	[SMBIOS_CHASSIS_SERIAL] = { 3, 0x07 },
+	[SMBIOS_CHASSIS_ASSET] = { 3, 0x08 },
+	[SMBIOS_CHASSIS_SKU] = { 3, 0x15 },
+};
+
+static void
+put_config_texts(struct smb *s, const struct smbios_desc *d)
+{
+	for (unsigned i = 0; i < SMBIOS_TEXTS; i++) {
+		if (text_places[i].type == s->body[0])
+			put_text(s, text_places[i].at, d->text[i]);
+	}
 }
 
 static void
@@ -198,9 +233,7 @@ put_bios(const struct smbios_desc *d, struct smbios_tables *out)
 	struct smb s;
 
 	begin(&s, out, 0, 0, 0x18);
-	put_text(&s, 0x04, d->text[SMBIOS_BIOS_VENDOR]);
-	put_text(&s, 0x05, d->text[SMBIOS_BIOS_VERSION]);
-	put_text(&s, 0x08, d->text[SMBIOS_BIOS_DATE]);
+	put_config_texts(&s, d);
 	store_le64(s.body + 0x0a, BIOS_HAS_PCI);
 	s.body[0x12] = BIOS_EXT1_ACPI;
 	s.body[0x13] = BIOS_EXT2_VIRTUAL;
@@ -227,14 +260,9 @@ put_system(const struct smbios_desc *d, struct smbios_tables *out)
 	struct smb s;
 
 	begin(&s, out, 1, 0, 0x1b);
-	put_text(&s, 0x04, d->text[SMBIOS_SYS_MANUFACTURER]);
-	put_text(&s, 0x05, d->text[SMBIOS_SYS_PRODUCT]);
-	put_text(&s, 0x06, d->text[SMBIOS_SYS_VERSION]);
-	put_text(&s, 0x07, d->text[SMBIOS_SYS_SERIAL]);
+	put_config_texts(&s, d);
 	put_uuid(s.body + 0x08, d->uuid);
 	s.body[0x18] = WAKE_POWER_SWITCH;
-	put_text(&s, 0x19, d->text[SMBIOS_SYS_SKU]);
-	put_text(&s, 0x1a, d->text[SMBIOS_SYS_FAMILY]);
 	end(&s);
 }
 
@@ -248,13 +276,8 @@ put_board(const struct smbios_desc *d, struct smbios_tables *out)
 	struct smb s;
 
 	begin(&s, out, 2, 0, 0x0f);
-	put_text(&s, 0x04, d->text[SMBIOS_BOARD_MANUFACTURER]);
-	put_text(&s, 0x05, d->text[SMBIOS_BOARD_PRODUCT]);
-	put_text(&s, 0x06, d->text[SMBIOS_BOARD_VERSION]);
-	put_text(&s, 0x07, d->text[SMBIOS_BOARD_SERIAL]);
-	put_text(&s, 0x08, d->text[SMBIOS_BOARD_ASSET]);
+	put_config_texts(&s, d);
 	s.body[0x09] = BOARD_HOSTING;
-	put_text(&s, 0x0a, d->text[SMBIOS_BOARD_LOCATION]);
 	store_le16(s.body + 0x0b, handle(3, 0));
 	s.body[0x0d] = BOARD_MAIN;
 	end(&s);
@@ -271,14 +294,10 @@ put_chassis(const struct smbios_desc *d, struct smbios_tables *out)
 	struct smb s;
 
 	begin(&s, out, 3, 0, 0x16);
-	put_text(&s, 0x04, d->text[SMBIOS_CHASSIS_MANUFACTURER]);
+	put_config_texts(&s, d);
 	s.body[0x05] = CHASSIS_OTHER;
-	put_text(&s, 0x06, d->text[SMBIOS_CHASSIS_VERSION]);
-	put_text(&s, 0x07, d->text[SMBIOS_CHASSIS_SERIAL]);
-	put_text(&s, 0x08, d->text[SMBIOS_CHASSIS_ASSET]);
 	s.body[0x09] = s.body[0x0a] = s.body[0x0b] = STATE_SAFE;
 	s.body[0x0c] = SECURITY_NONE;
-	put_text(&s, 0x15, d->text[SMBIOS_CHASSIS_SKU]);
 	end(&s);
 }
 

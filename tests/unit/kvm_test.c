@@ -2,8 +2,11 @@
  * What only KVM can do wrong: instructions that it cannot emulate, and speed.
  */
 #include <errno.h>
+#include <grp.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -82,9 +85,74 @@ calibration(void)
 	tap_check_has(err.text, "kvm");
 }
 
+/* What keeps people from KVM is said in words. */
+static void
+no_permission(void)
+{
+	const struct engine_ops *eng;
+	struct error err = ERROR_INIT;
+
+	guest_need_engine();
+	if (geteuid() != 0)
+		tap_skip("only root can become somebody else");
+	tap_check_int(setgroups(0, NULL), 0);
+	tap_check_int(setresgid(65534, 65534, 65534), 0);
+	tap_check_int(setresuid(65534, 65534, 65534), 0);
+	if (access("/dev/kvm", R_OK | W_OK) == 0)
+		tap_skip("everybody may use /dev/kvm here");
+	tap_check_int(engine_choose("kvm", &eng, &err), -EACCES);
+	tap_check_has(err.text, "permission denied on /dev/kvm");
+}
+
+static void
+no_descriptors(void)
+{
+	struct vm_config conf = guest_config(8);
+	const struct rlimit lim = { 16, 16 };
+	struct error err = ERROR_INIT;
+	struct vm *vm;
+
+	tap_check_int(vm_create(&conf, &vm, &err), 0);
+	tap_check_int(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	tap_check_int(vm_prepare(vm, &err), -EMFILE);
+	tap_check_has(err.text, "ulimit -n");
+	vm_destroy(vm);
+}
+
+/* Each allocation of building a machine fails once; nothing is left over. */
+static void
+allocations_fail(void)
+{
+	const struct vm_config conf = guest_config(2);
+	struct error err = ERROR_INIT;
+	struct vm *vm = NULL;
+	unsigned long n;
+	int rc;
+
+	for (n = 1; n < 1000; n++) {
+		alloc_fail_at(n);
+		rc = vm_create(&conf, &vm, &err);
+		if (rc == 0) {
+			rc = vm_prepare(vm, &err);
+			vm_destroy(vm);
+		}
+		if (!alloc_fail_hit())
+			break;
+		tap_check_int(rc, -ENOMEM);
+		tap_check(err.text[0] != '\0');
+	}
+	alloc_fail_at(0);
+	tap_note("%lu allocations", n - 1);
+	tap_check_int(rc, 0);
+	tap_check(n > 10);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(emulation_failure),
 	TAP_TEST(quiet_msr),
 	TAP_TEST(calibration),
+	TAP_TEST(no_permission),
+	TAP_TEST(no_descriptors),
+	TAP_TEST(allocations_fail),
 };
 TAP_MAIN(tests)

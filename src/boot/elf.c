@@ -217,11 +217,6 @@ static int
 check_entry(
     const struct elf *e, const struct image_plan *plan, struct error *err)
 {
-	if (!e->has_entry)
-		return error_set(err, ENOEXEC,
-		    "kernel %s: ELF without a PVH note (type 18, name Xen); "
-		    "build it with CONFIG_PVH=y or give the bzImage",
-		    e->src->name);
 	for (unsigned i = 0; i < plan->nsegs; i++) {
 		const struct image_seg *s = &plan->seg[i];
 
@@ -230,6 +225,43 @@ check_entry(
 	}
 	return bad(e, err, "PVH entry point", plan->entry,
 	    "it lies in no loadable segment");
+}
+
+/* First of all: without it the file is no kernel, whatever else is wrong. */
+static int
+find_entry(struct elf *e, struct image_plan *plan, struct error *err)
+{
+	for (unsigned i = 0; !e->has_entry && i < e->phnum; i++) {
+		struct phdr ph = { 0 };
+		int rc = read_phdr(e, i, &ph, err);
+
+		if (rc == 0 && ph.type == PT_NOTE)
+			rc = scan_notes(e, &ph, plan, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (e->has_entry)
+		return 0;
+	return error_set(err, ENOEXEC,
+	    "kernel %s: ELF without a PVH note (type 18, name Xen); build it "
+	    "with CONFIG_PVH=y or give the bzImage",
+	    e->src->name);
+}
+
+static int
+find_segments(const struct elf *e, const struct image_room *room,
+    struct image_plan *plan, struct error *err)
+{
+	for (unsigned i = 0; i < e->phnum; i++) {
+		struct phdr ph = { 0 };
+		int rc = read_phdr(e, i, &ph, err);
+
+		if (rc == 0 && ph.type == PT_LOAD)
+			rc = add_load(e, &ph, room, plan, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
 }
 
 int
@@ -242,19 +274,12 @@ elf_plan(const struct image_src *src, const struct image_room *room,
 		.initrd_max = UINT64_C(1) << 32,
 		.cmdline_max = BOOT_CMDLINE_SIZE - 1,
 	};
-	int rc = read_header(&e, err);
+	int rc;
 
-	for (unsigned i = 0; rc == 0 && i < e.phnum; i++) {
-		struct phdr ph = { 0 };
-
-		if ((rc = read_phdr(&e, i, &ph, err)) < 0)
-			break;
-		if (ph.type == PT_LOAD)
-			rc = add_load(&e, &ph, room, &plan, err);
-		else if (ph.type == PT_NOTE && !e.has_entry)
-			rc = scan_notes(&e, &ph, &plan, err);
-	}
-	if (rc < 0 || (rc = check_entry(&e, &plan, err)) < 0)
+	if ((rc = read_header(&e, err)) < 0 ||
+	    (rc = find_entry(&e, &plan, err)) < 0 ||
+	    (rc = find_segments(&e, room, &plan, err)) < 0 ||
+	    (rc = check_entry(&e, &plan, err)) < 0)
 		return rc;
 	*ret = plan;
 	return 0;

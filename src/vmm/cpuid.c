@@ -178,7 +178,6 @@ topology_apic_id(const struct cpu_topology *topo, unsigned vcpu)
 struct maker {
 	const struct cpu_topology *topo;
 	uint32_t apic_id;
-	uint64_t tsc_hz;
 	bool amd;
 	bool xsave;
 	struct cpuid_table *out;
@@ -438,22 +437,27 @@ tsc_ratio(uint64_t tsc_hz, uint32_t *ret_num, uint32_t *ret_den)
 	}
 }
 
-static int
-make_frequencies(struct maker *mk)
+int
+cpuid_set_tsc(struct cpuid_table *tab, uint64_t tsc_hz)
 {
-	const uint32_t mhz = (uint32_t)(mk->tsc_hz / 1000000);
+	const uint32_t mhz = (uint32_t)(tsc_hz / 1000000);
 	struct cpuid_leaf row = { .leaf = 0x15, .ecx = CPUID_APIC_HZ };
 	int rc;
 
-	if (mk->tsc_hz == 0 || mk->tsc_hz > UINT64_C(100000000000))
+	if (tsc_hz == 0 || tsc_hz > UINT64_C(100000000000))
 		return 0;
-	tsc_ratio(mk->tsc_hz, &row.ebx, &row.eax);
-	rc = set_row(mk->out, &row);
+	tsc_ratio(tsc_hz, &row.ebx, &row.eax);
+	rc = set_row(tab, &row);
+	if (rc == 0)
+		rc = set_row(tab,
+		    &(struct cpuid_leaf){
+			.leaf = 0x16, .eax = mhz, .ebx = mhz, .ecx = 100 });
 	if (rc != 0)
 		return rc;
-	return set_row(mk->out,
-	    &(struct cpuid_leaf){
-		.leaf = 0x16, .eax = mhz, .ebx = mhz, .ecx = 100 });
+	return set_row(tab,
+	    &(struct cpuid_leaf){ .leaf = HYPER_TIMING,
+		.eax = (uint32_t)(tsc_hz / 1000),
+		.ebx = CPUID_APIC_HZ / 1000 });
 }
 
 /* An engine with a paravirtual clock says so with KVM's own leaves. */
@@ -479,12 +483,7 @@ make_hypervisor(struct maker *mk, const struct cpuid_table *supported)
 		rc = set_row(mk->out,
 		    &(struct cpuid_leaf){ .leaf = HYPER_FEATURES,
 			.eax = feat->eax & KVM_FEATURES_ALLOWED });
-	if (rc != 0 || mk->tsc_hz == 0)
-		return rc;
-	return set_row(mk->out,
-	    &(struct cpuid_leaf){ .leaf = HYPER_TIMING,
-		.eax = (uint32_t)(mk->tsc_hz / 1000),
-		.ebx = CPUID_APIC_HZ / 1000 });
+	return rc;
 }
 
 /* Size of the standard save area with every allowed component. */
@@ -515,7 +514,7 @@ cpuid_make(const struct cpuid_table *supported, const struct cpu_topology *topo,
 {
 	const struct cpuid_leaf *vendor = find_row(supported, 0, 0);
 	const struct cpuid_leaf *one = find_row(supported, 1, 0);
-	struct maker mk = { .topo = topo, .tsc_hz = tsc_hz, .out = ret };
+	struct maker mk = { .topo = topo, .out = ret };
 	int rc;
 
 	rc = topology_check(topo, err);
@@ -534,9 +533,9 @@ cpuid_make(const struct cpuid_table *supported, const struct cpu_topology *topo,
 	if (rc == 0)
 		rc = make_topology(&mk, supported);
 	if (rc == 0)
-		rc = make_frequencies(&mk);
-	if (rc == 0)
 		rc = make_hypervisor(&mk, supported);
+	if (rc == 0)
+		rc = cpuid_set_tsc(ret, tsc_hz);
 	if (rc != 0)
 		return error_set(err, -rc,
 		    "more than %u CPUID leaves for vCPU %u", CPUID_MAX_LEAVES,

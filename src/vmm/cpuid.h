@@ -49,6 +49,11 @@ uint32_t topology_apic_id(const struct cpu_topology *topo, unsigned vcpu);
 int
 cpuid_make(const struct cpuid_table *supported, const struct cpu_topology *topo,
     unsigned vcpu, uint64_t tsc_hz, struct cpuid_table *ret, struct error *err);
+/*
+ * Add the rows about the TSC's frequency to a table that was made without
+ * (tsc_hz 0). 0 or -ENOSPC.
+ */
+int cpuid_set_tsc(struct cpuid_table *tab, uint64_t tsc_hz);
 /* As the CPUID instruction: out-of-range leaves give the highest basic one. */
 void cpuid_lookup(const struct cpuid_table *tab, uint32_t leaf,
     uint32_t subleaf, uint32_t out[4]);

@@ -87,7 +87,11 @@ struct engine_ops {
 	 * Can this engine run here at all? 0, or why not.
 	 */
 	int (*probe)(struct error *err);
-	/* CPUID leaves that this engine can offer; tsc_hz of its guests. */
+	/*
+	 * CPUID leaves that this engine can offer; tsc_hz of its guests, or 0
+	 * when only a vCPU can tell: vcpu_create then adds the rows about it
+	 * (cpuid_set_tsc).
+	 */
 	int (*cpuid_supported)(
 	    struct cpuid_table *ret, uint64_t *ret_tsc_hz, struct error *err);
 

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -57,37 +58,12 @@ table_from_kvm(const struct kvm_cpuid2 *list, struct cpuid_table *ret)
 	return 0;
 }
 
-/* KVM_GET_TSC_KHZ wants a vCPU, hence a VM for it. Asked once. */
-static int
-read_tsc_hz(int kvm, uint64_t *ret, struct error *err)
-{
-	static _Atomic uint64_t known;
-	cleanup_close int vm = -1;
-	cleanup_close int vcpu = -1;
-	int khz;
-
-	*ret = atomic_load(&known);
-	if (*ret != 0)
-		return 0;
-	vm = kvm_ioctl(kvm, KVM_CREATE_VM, 0);
-	if (vm < 0)
-		return kvm_error(err, -vm, "cannot create a VM");
-	vcpu = kvm_ioctl(vm, KVM_CREATE_VCPU, 0);
-	if (vcpu < 0)
-		return kvm_error(err, -vcpu, "cannot create a vCPU");
-	khz = kvm_ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
-	*ret = khz > 0 ? (uint64_t)khz * 1000 : 0;
-	atomic_store(&known, *ret);
-	return 0;
-}
-
 int
 kvm_op_cpuid_supported(
     struct cpuid_table *ret, uint64_t *ret_tsc_hz, struct error *err)
 {
 	cleanup_free struct kvm_cpuid2 *list = cpuid_alloc(MAX_ENTRIES);
 	cleanup_close int kvm = -1;
-	uint64_t tsc_hz = 0;
 	size_t i;
 	int rc;
 
@@ -107,14 +83,12 @@ kvm_op_cpuid_supported(
 		if (ret->row[i].leaf == 1 &&
 		    kvm_has(kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
 			ret->row[i].ecx |= LEAF1_TSC_DEADLINE;
-	rc = read_tsc_hz(kvm, &tsc_hz, err);
-	if (rc == 0)
-		*ret_tsc_hz = tsc_hz;
-	return rc;
+	*ret_tsc_hz = 0; /* a vCPU knows it: kvm_set_cpuid() */
+	return 0;
 }
 
-int
-kvm_set_cpuid(int vcpu_fd, const struct cpuid_table *tab)
+static int
+set_list(int vcpu_fd, const struct cpuid_table *tab)
 {
 	cleanup_free struct kvm_cpuid2 *list = cpuid_alloc(tab->count);
 	const struct cpuid_leaf *row;
@@ -138,4 +112,19 @@ kvm_set_cpuid(int vcpu_fd, const struct cpuid_table *tab)
 		};
 	}
 	return kvm_ioctl_ptr(vcpu_fd, KVM_SET_CPUID2, list);
+}
+
+int
+kvm_set_cpuid(int vcpu_fd, const struct cpuid_table *tab)
+{
+	cleanup_free struct cpuid_table *own = alloc_bytes(sizeof(*own));
+	int khz, rc = 0;
+
+	if (own == NULL)
+		return -ENOMEM;
+	memcpy(own, tab, sizeof(*own));
+	khz = kvm_ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
+	if (khz > 0)
+		rc = cpuid_set_tsc(own, (uint64_t)khz * 1000);
+	return rc == 0 ? set_list(vcpu_fd, own) : rc;
 }

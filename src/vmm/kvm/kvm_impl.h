@@ -94,6 +94,7 @@ int kvm_op_probe(struct error *err);
 /* cpuid.c */
 int kvm_op_cpuid_supported(
     struct cpuid_table *ret, uint64_t *ret_tsc_hz, struct error *err);
+/* Completes the table with the frequency that the vCPU's TSC has. */
 int kvm_set_cpuid(int vcpu_fd, const struct cpuid_table *tab);
 
 /* msr.c */

@@ -107,8 +107,8 @@ cgroup_dir_limit(const char *dir, bool v2, uint64_t swap)
 
 	if (v2) {
 		mem = read_limit(dir, "memory.max");
-		return sum_sat(
-		    mem, MIN(swap, read_limit(dir, "memory.swap.max")));
+		both = read_limit(dir, "memory.swap.max");
+		return sum_sat(mem, MIN(swap, both));
 	}
 	mem = sum_sat(read_limit(dir, "memory.limit_in_bytes"), swap);
 	both = read_limit(dir, "memory.memsw.limit_in_bytes");
@@ -119,11 +119,12 @@ cgroup_dir_limit(const char *dir, bool v2, uint64_t swap)
 static uint64_t
 cgroup_walk(char *dir, size_t mount_len, bool v2, uint64_t swap)
 {
-	uint64_t least = UINT64_MAX;
+	uint64_t limit, least = UINT64_MAX;
 	char *slash;
 
 	for (;;) {
-		least = MIN(least, cgroup_dir_limit(dir, v2, swap));
+		limit = cgroup_dir_limit(dir, v2, swap);
+		least = MIN(least, limit);
 		slash = strrchr(dir, '/');
 		if (slash == NULL || strlen(dir) <= mount_len)
 			return least;
@@ -189,15 +190,17 @@ cgroup_mount_limit(const char *line, uint64_t swap)
 static uint64_t
 read_cgroup(uint64_t swap)
 {
-	uint64_t least = UINT64_MAX;
+	uint64_t limit, least = UINT64_MAX;
 	char line[4096];
 	FILE *f;
 
 	f = fopen("/proc/self/mountinfo", "re");
 	if (f == NULL)
 		return UINT64_MAX;
-	while (fgets(line, sizeof(line), f) != NULL)
-		least = MIN(least, cgroup_mount_limit(line, swap));
+	while (fgets(line, sizeof(line), f) != NULL) {
+		limit = cgroup_mount_limit(line, swap);
+		least = MIN(least, limit);
+	}
 	fclose(f);
 	return least;
 }

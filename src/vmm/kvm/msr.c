@@ -41,28 +41,34 @@ static const uint32_t saved[] = {
 };
 _Static_assert(sizeof(saved) / sizeof(saved[0]) <= KVM_MAX_SAVED_MSRS, "");
 
-static bool
-msr_is_readable(int vcpu_fd, uint32_t index)
+/*
+ * KVM reads a list up to the first that it refuses. One call a refusal, since
+ * every ioctl on a vCPU loads and unloads its state.
+ */
+void
+kvm_find_saved_msrs(struct engine_vm *vm, int vcpu_fd)
 {
 	union {
 		struct kvm_msrs head;
 		uint8_t room[sizeof(struct kvm_msrs) +
-		    sizeof(struct kvm_msr_entry)];
-	} req = { .head.nmsrs = 1 };
-
-	req.head.entries[0].index = index;
-	return kvm_ioctl_ptr(vcpu_fd, KVM_GET_MSRS, &req) == 1;
-}
-
-void
-kvm_find_saved_msrs(struct engine_vm *vm, int vcpu_fd)
-{
-	size_t i;
+		    sizeof(saved) / sizeof(saved[0]) *
+			sizeof(struct kvm_msr_entry)];
+	} req;
+	size_t at = 0, i, n;
+	int rc;
 
 	vm->nsaved_msrs = 0;
-	for (i = 0; i < ARRAY_LEN(saved); i++)
-		if (msr_is_readable(vcpu_fd, saved[i]))
-			vm->saved_msr[vm->nsaved_msrs++] = saved[i];
+	while (at < ARRAY_LEN(saved)) {
+		memset(&req, 0, sizeof(req));
+		n = ARRAY_LEN(saved) - at;
+		req.head.nmsrs = (uint32_t)n;
+		for (i = 0; i < n; i++)
+			req.head.entries[i].index = saved[at + i];
+		rc = kvm_ioctl_ptr(vcpu_fd, KVM_GET_MSRS, &req);
+		for (i = 0; rc > 0 && i < (size_t)rc && i < n; i++)
+			vm->saved_msr[vm->nsaved_msrs++] = saved[at + i];
+		at += i + 1; /* past the refused one */
+	}
 }
 
 int

@@ -4,11 +4,7 @@ load common
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
-	if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
-		ENGINE=kvm
-	else
-		ENGINE=soft
-	fi
+	pick_engine
 	bhyve -m 32 -o engine=$ENGINE -o "boot.kernel=$GUESTS/first.elf" vm0
 	[ "$status" -ne 4 ] || skip "no engine here: $err"
 	[ "$status" -eq 1 ]

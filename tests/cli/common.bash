@@ -8,6 +8,15 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
+# ENGINE: what the environment says, else KVM where it may be opened.
+pick_engine() {
+	[ -z "${ENGINE:-}" ] || return 0
+	ENGINE=soft
+	if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+		ENGINE=kvm
+	fi
+}
+
 # Run bhyve: $status, $out (stdout), $err (stderr), both also as files.
 bhyve() {
 	status=0

@@ -3,11 +3,7 @@ load common
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
-	if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
-		ENGINE=kvm
-	else
-		ENGINE=soft
-	fi
+	pick_engine
 	M="-m 32 -o engine=$ENGINE"
 	bhyve $M -o "boot.kernel=$GUESTS/first.elf" vm0
 	[ "$status" -ne 4 ] || skip "no engine here: $err"

@@ -6,7 +6,7 @@
 set -eu
 dir=$1
 here=$(dirname "$0")
-[ -f "$dir/initrd.img" ] && [ -f "$dir/vmlinuz" ] &&
+[ -f "$dir/initrd.img" ] && [ -f "$dir/vmlinuz" ] && [ "$dir/initrd.img" -nt "$0" ] &&
 	[ "$dir/initrd.img" -nt "$here/guest-init" ] && exit 0
 find_package()
 {
@@ -45,7 +45,7 @@ cp "$tmp/x/lib/modules/$version"/modules.builtin* \
 depmod=$(command -v depmod || echo /sbin/depmod)
 modprobe=$(command -v modprobe || echo /sbin/modprobe)
 "$depmod" -b "$tmp/x" "$version"
-for m in virtio_pci virtio_blk virtio_net virtio_console virtio_rng; do
+for m in virtio_pci virtio_blk virtio_net virtio_console virtio_rng button evdev; do
 	"$modprobe" -d "$tmp/x" -S "$version" --show-depends "$m" |
 		awk '$1 == "insmod" { print $2 }'
 done | sort -u | while read -r f; do

@@ -1,0 +1,65 @@
+# Debian's own cloud kernel and a busybox initramfs on the software engine.
+# BHYVE: the program; LINUX: folder made by tools/kernel.sh; ENGINE.
+bats_require_minimum_version 1.5.0
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	truncate -s 16M disk.img
+	[ -f "$LINUX/vmlinuz" ] || skip "no Debian kernel in $LINUX (tools/kernel.sh fetches it)"
+}
+
+# boot STATUS WORD OPTION...: output in out
+boot() {
+	local want=$1 word=$2 status=0
+	shift 2
+	timeout -k 5 200 "$BHYVE" -m 256M -s 0,hostbridge -s 31,lpc -l com1,stdio \
+		-o engine="$ENGINE" -o boot.kernel="$LINUX/vmlinuz" -o boot.initrd="$LINUX/initrd.img" \
+		-o boot.cmdline="console=ttyS0 quiet panic=-1 zhyve.run=$word" "$@" linux \
+		</dev/null >out 2>err || status=$?
+	[ "$status" -eq "$want" ] || {
+		echo "exit status $status, expected $want"
+		tail -n 30 out
+		cat err
+		return 1
+	}
+}
+
+@test "boots to user space and sees its devices" {
+	boot 1 devices -c 2 -s 4,virtio-blk,disk.img,ser=SERIAL01 -s 6,virtio-net,slirp,mac=58:9c:fc:0a:0b:0c \
+		-s 7,virtio-rnd -U 0f0e0d0c-0b0a-0908-0706-050403020100 -B 1,product=Testbed
+	grep -q "ZHYVE-GUEST up: Linux .* 2 cpu" out
+	grep -q "disk vda 32768 sectors ro=0 serial=SERIAL01" out
+	grep -q "disk data same" out
+	grep -q "net eth0 58:9c:fc:0a:0b:0c" out
+	grep -q "hwrng 64" out
+	grep -q "product Testbed" out
+	grep -qi "uuid 0f0e0d0c-0b0a-0908-0706-050403020100" out
+	grep -q "year $(date +%Y)" out
+}
+
+@test "reboots with exit status 0" {
+	boot 0 reboot
+}
+
+@test "halts with exit status 2" {
+	boot 2 halt
+}
+
+@test "obeys the power button" {
+	timeout -k 5 200 "$BHYVE" -m 256M -s 0,hostbridge -s 31,lpc -l com1,stdio \
+		-o engine="$ENGINE" -o boot.kernel="$LINUX/vmlinuz" -o boot.initrd="$LINUX/initrd.img" \
+		-o boot.cmdline="console=ttyS0 quiet panic=-1 zhyve.run=button" linux \
+		</dev/null >out 2>err 3>&- &
+	pid=$!
+	n=0
+	until grep -q "waiting on /dev/input" out; do
+		n=$((n + 1))
+		[ $n -lt 900 ] || { cat out err; kill -9 $pid; return 1; }
+		sleep 0.2
+	done
+	pkill -TERM -P "$pid" || kill -TERM "$pid"
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 1 ]
+	grep -q "button pressed" out
+}

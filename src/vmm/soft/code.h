@@ -125,6 +125,16 @@ void soft_code_written(struct soft_cpu *cpu, uint64_t pa, unsigned size);
 /* SOFT_REQ_CODE: what others wrote. */
 void soft_code_requests(struct soft_cpu *cpu);
 
+/*
+ * RIP may change before the next block is looked up (an interrupt, one step): a
+ * branch that waits for its link must not get what is found there.
+ */
+static inline void
+soft_code_unlink(struct soft_cpu *cpu)
+{
+	cpu->code->link_from = cpu->code->stale = NULL;
+}
+
 static inline unsigned
 soft_code_bloom(uint64_t lin)
 {

@@ -283,12 +283,14 @@ loop(struct soft_cpu *cpu)
 		if (unlikely(atomic_load_explicit(
 				 &cpu->request, memory_order_relaxed) ||
 			cpu->run_state != VCPU_RUNNABLE)) {
+			soft_code_unlink(cpu);
 			if (!events(cpu))
 				return cpu->exit;
 			if (cpu->run_state != VCPU_RUNNABLE)
 				continue;
 		}
 		if (unlikely(needs_single(cpu))) {
+			soft_code_unlink(cpu);
 			single(cpu);
 			if (cpu->step)
 				return ENGINE_EXIT_DEBUG;

@@ -185,9 +185,15 @@ add_function(
 	const struct pci_addr addr = { 0, RIG_SLOT, 0 };
 	const struct pci_model *m = pci_model_find(model);
 	struct config_node *root = config_create();
-	struct config_node *node = config_make_node(root, "pci.0.4.0");
+	struct config_node *node = NULL;
 	int rc;
 
+	if (root != NULL)
+		node = config_make_node(root, "pci.0.4.0");
+	if (node == NULL) {
+		config_free(root);
+		return error_sys(err, ENOMEM, "configuration");
+	}
 	rc = config_set(node, "device", model, err);
 	if (rc == 0 && m->parse != NULL)
 		rc = m->parse(node, opts, err);

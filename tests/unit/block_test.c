@@ -303,6 +303,12 @@ data_by_io_uring(void)
 }
 
 static void
+data_by_io_uring_synced(void)
+{
+	torture(",aio=io_uring,sync", "io_uring", 0);
+}
+
+static void
 data_by_threads(void)
 {
 	torture(",aio=threads", "threads", 0);
@@ -485,6 +491,41 @@ discard_frees_space(void)
 	finish(bd);
 }
 
+/* A memory file system has no ZERO_RANGE: zeroes are written then. */
+static void
+zeroes_where_not_offered(const char *opts)
+{
+	uint8_t *buf = malloc(MiB);
+	struct block_dev *bd;
+	int fd;
+
+	make_image(512);
+	str_format(image, sizeof(image), "/dev/shm/zhyve-block-%d", getpid());
+	fd = open(image, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1)
+		tap_skip("no /dev/shm");
+	tap_check_int(ftruncate(fd, (off_t)MiB), 0);
+	close(fd);
+	bd = open_ok(opts);
+	unlink(image);
+	memset(buf, 7, MiB);
+	tap_check_int(rw(bd, BLOCK_WRITE, 0, buf, MiB), 0);
+	tap_check_int(range(bd, BLOCK_WRITE_ZEROES, 4096, 200 * KiB), 0);
+	tap_check_int(range(bd, BLOCK_DISCARD, 512 * KiB, 4096), 0);
+	tap_check_int(rw(bd, BLOCK_READ, 0, buf, MiB), 0);
+	for (uint64_t i = 0; i < 512 * KiB; i++)
+		tap_check(
+		    buf[i] == (i >= 4096 && i < 4096 + 200 * KiB ? 0 : 7));
+	free(buf);
+	finish(bd);
+}
+
+static void
+zeroes_fall_back(void)
+{
+	both(zeroes_where_not_offered);
+}
+
 /* ---- draining ---- */
 
 struct many {
@@ -663,6 +704,7 @@ inherited_descriptor(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(data_by_io_uring, 40),
+	TAP_TEST_TIMEOUT(data_by_io_uring_synced, 40),
 	TAP_TEST_TIMEOUT(data_by_threads, 40),
 	TAP_TEST_TIMEOUT(data_by_io_uring_direct, 40),
 	TAP_TEST_TIMEOUT(data_by_io_uring_direct_misaligned, 40),
@@ -673,6 +715,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(image_shrinks),
 	TAP_TEST(ro),
 	TAP_TEST(discard_frees_space),
+	TAP_TEST(zeroes_fall_back),
 	TAP_TEST(drain),
 	TAP_TEST(close_waits),
 	TAP_TEST(locks),

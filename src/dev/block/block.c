@@ -235,7 +235,7 @@ bounce_take(struct block_dev *bd, struct block_req *req)
 	return 0;
 }
 
-static void
+void
 block_start_pooled(struct block_dev *bd, struct block_req *req)
 {
 	int rc = 0;
@@ -246,6 +246,13 @@ block_start_pooled(struct block_dev *bd, struct block_req *req)
 		block_finish(bd, req, rc);
 	else
 		block_pool_start(bd->pool, req);
+}
+
+/* Ranges of a block device are ioctls, which the ring does not have. */
+static bool
+for_uring(const struct block_dev *bd, const struct block_req *req)
+{
+	return is_rw(req) || req->op == BLOCK_FLUSH || !bd->is_device;
 }
 
 /* Take the first one off the queue. */
@@ -276,7 +283,7 @@ block_start(struct block_dev *bd, struct block_req *req)
 	block_dequeue(bd, req);
 	if (st->result != 0 || empty)
 		block_finish(bd, req, st->result);
-	else if (bd->uring != NULL && (is_rw(req) || req->op == BLOCK_FLUSH))
+	else if (bd->uring != NULL && for_uring(bd, req))
 		block_uring_start(bd->uring, req);
 	else
 		block_start_pooled(bd, req);

@@ -27,7 +27,7 @@ struct block_state {
 	struct iovec saved; /* iov[idx] as the caller gave it */
 	int32_t idx; /* first segment that is not through */
 	bool cut; /* iov[idx] was shortened, 'saved' holds it */
-	bool pooled; /* belongs to the pool now */
+	bool syncing; /* the sync behind a range of zeroes is on its way */
 	int32_t result;
 	uint32_t pad;
 };
@@ -78,6 +78,12 @@ block_state(struct block_req *req)
 /* ---- block.c ---- */
 /* Take part of the work; for the two back ends and the notifier. */
 void block_run(struct block_dev *bd);
+/* By a thread: what io_uring does not do here. Started already. */
+void block_start_pooled(struct block_dev *bd, struct block_req *req);
+/* Does the medium, or the host, not know the operation? */
+bool block_not_offered(int rc);
+/* fallocate(2)'s mode for a discard or zeroes on a regular file. */
+int block_range_mode(const struct block_req *req);
 /* The request is over; calls done(). */
 void block_finish(struct block_dev *bd, struct block_req *req, int status);
 /* The next part of a read or write; fills the bounce buffer of a write. */

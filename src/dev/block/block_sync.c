@@ -40,7 +40,7 @@ sync_flush(const struct block_dev *bd)
 
 static int
 sync_range(const struct block_dev *bd, const struct block_req *req,
-    unsigned long device_ioctl, int file_mode)
+    unsigned long device_ioctl)
 {
 	uint64_t range[2] = { req->offset, req->len };
 	int rc;
@@ -49,14 +49,23 @@ sync_range(const struct block_dev *bd, const struct block_req *req,
 		if (bd->is_device)
 			rc = ioctl(bd->fd, device_ioctl, range);
 		else
-			rc = fallocate(bd->fd, file_mode | FALLOC_FL_KEEP_SIZE,
+			rc = fallocate(bd->fd, block_range_mode(req),
 			    (off_t)req->offset, (off_t)req->len);
 	} while (rc == -1 && errno == EINTR);
 	return rc == 0 ? 0 : -errno;
 }
 
-static bool
-not_offered(int rc)
+int
+block_range_mode(const struct block_req *req)
+{
+	bool punch = req->op == BLOCK_DISCARD || req->unmap;
+
+	return FALLOC_FL_KEEP_SIZE |
+	    (punch ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
+}
+
+bool
+block_not_offered(int rc)
 {
 	return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -ENOTTY;
 }
@@ -64,10 +73,10 @@ not_offered(int rc)
 static int
 sync_discard(const struct block_dev *bd, const struct block_req *req)
 {
-	int rc = sync_range(bd, req, BLKDISCARD, FALLOC_FL_PUNCH_HOLE);
+	int rc = sync_range(bd, req, BLKDISCARD);
 
 	/* It is a hint; a medium that cannot take it has obeyed. */
-	return not_offered(rc) ? 0 : rc;
+	return block_not_offered(rc) ? 0 : rc;
 }
 
 static int
@@ -91,10 +100,9 @@ write_zeroes(const struct block_dev *bd, uint64_t off, uint64_t len)
 static int
 sync_write_zeroes(const struct block_dev *bd, const struct block_req *req)
 {
-	int mode = req->unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
-	int rc = sync_range(bd, req, BLKZEROOUT, mode);
+	int rc = sync_range(bd, req, BLKZEROOUT);
 
-	if (not_offered(rc))
+	if (block_not_offered(rc))
 		rc = write_zeroes(bd, req->offset, req->len);
 	if (rc == 0 && bd->direct)
 		rc = sync_flush(bd);

@@ -113,16 +113,21 @@ uring_prep(struct block_uring *u, struct block_req *req)
 {
 	/* There are as many entries as requests may be in flight. */
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+	bool sync = req->op == BLOCK_FLUSH || block_state(req)->syncing;
+	int fd = u->bd->fd;
 
 	if (sqe == NULL) {
 		u->inflight--;
 		block_finish(u->bd, req, -EBUSY);
 		return;
 	}
-	if (req->op == BLOCK_FLUSH)
-		io_uring_prep_fsync(sqe, u->bd->fd, IORING_FSYNC_DATASYNC);
-	else
+	if (sync)
+		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+	else if (req->op == BLOCK_READ || req->op == BLOCK_WRITE)
 		uring_prep_rw(sqe, u->bd, req);
+	else
+		io_uring_prep_fallocate(sqe, fd, block_range_mode(req),
+		    (off_t)req->offset, (off_t)req->len);
 	io_uring_sqe_set_data(sqe, req);
 }
 
@@ -149,15 +154,38 @@ block_uring_submit(struct block_uring *u)
 	return true;
 }
 
+/* As block_piece_done(), of a discard or zeroes. */
+static int
+uring_range_done(struct block_dev *bd, struct block_req *req, int res)
+{
+	struct block_state *st = block_state(req);
+
+	/* A hint; a medium that cannot take it has obeyed. */
+	if (req->op == BLOCK_DISCARD)
+		return block_not_offered(res) ? 0 : res;
+	if (res != 0 || !bd->direct || st->syncing)
+		return res;
+	st->syncing = true;
+	return 1;
+}
+
+static int
+uring_step(struct block_dev *bd, struct block_req *req, int res)
+{
+	if (res == -EINTR || res == -EAGAIN)
+		return 1;
+	if (req->op == BLOCK_READ || req->op == BLOCK_WRITE)
+		return block_piece_done(bd, req, res);
+	if (req->op == BLOCK_FLUSH)
+		return res;
+	return uring_range_done(bd, req, res);
+}
+
 static void
 uring_complete(struct block_uring *u, struct block_req *req, int res)
 {
-	int rc = res;
+	int rc = uring_step(u->bd, req, res);
 
-	if (req->op != BLOCK_FLUSH)
-		rc = block_piece_done(u->bd, req, res);
-	else if (res == -EINTR || res == -EAGAIN)
-		rc = 1;
 	if (rc == 1) {
 		uring_prep(u, req);
 		/* Someone must come and submit it. */
@@ -165,7 +193,11 @@ uring_complete(struct block_uring *u, struct block_req *req, int res)
 		return;
 	}
 	u->inflight--;
-	block_finish(u->bd, req, rc);
+	/* Zeroes can always be written. */
+	if (req->op == BLOCK_WRITE_ZEROES && block_not_offered(rc))
+		block_start_pooled(u->bd, req);
+	else
+		block_finish(u->bd, req, rc);
 }
 
 void

@@ -4,11 +4,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "dev/block/block_impl.h"
 #include "tap.h"
@@ -250,16 +253,44 @@ start_op(struct torture *t, struct op *o)
 	block_submit(t->bd, &o->req);
 }
 
+/* Put the image behind a loop device, when there are any for us. */
+static int
+attach_loop(void)
+{
+	struct loop_config conf = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int n = ctl == -1 ? -1 : ioctl(ctl, LOOP_CTL_GET_FREE);
+	int dev;
+
+	close(ctl);
+	if (n < 0)
+		tap_skip("no loop devices");
+	conf.fd = (uint32_t)open(image, O_RDWR | O_CLOEXEC);
+	str_format(image, sizeof(image), "/dev/loop%d", n);
+	dev = open(image, O_RDWR | O_CLOEXEC);
+	if (dev == -1 || ioctl(dev, LOOP_CONFIGURE, &conf) == -1)
+		tap_skip("no loop device");
+	close((int)conf.fd);
+	return dev;
+}
+
+static bool use_loop;
+
 static void
 torture(const char *opts, const char *aio, unsigned misalign)
 {
+	int dev = -1;
 	struct torture *t = calloc(1, sizeof(*t));
 	uint8_t *all = malloc(SIZE);
 
 	tap_check(t != NULL && all != NULL);
 	make_image(SIZE);
+	if (use_loop)
+		dev = attach_loop();
 	t->bd = open_ok(opts);
+	fd_close(&dev); /* gone with the last user */
 	tap_check_str(block_info(t->bd)->aio, aio);
+	tap_check(t->bd->is_device == use_loop);
 	t->ref = calloc(1, SIZE);
 	t->seed = 42;
 	t->misalign = misalign;
@@ -330,6 +361,20 @@ static void
 data_by_threads_direct_misaligned(void)
 {
 	torture(",aio=threads,nocache,direct", "threads", 1);
+}
+
+static void
+data_on_a_block_device(void)
+{
+	use_loop = true;
+	torture(",aio=io_uring", "io_uring", 0);
+}
+
+static void
+data_on_a_block_device_threads_direct(void)
+{
+	use_loop = true;
+	torture(",aio=threads,nocache", "threads", 5);
 }
 
 static void
@@ -709,6 +754,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(data_by_io_uring_direct, 40),
 	TAP_TEST_TIMEOUT(data_by_io_uring_direct_misaligned, 40),
 	TAP_TEST_TIMEOUT(data_by_threads_direct_misaligned, 40),
+	TAP_TEST_TIMEOUT(data_on_a_block_device, 40),
+	TAP_TEST_TIMEOUT(data_on_a_block_device_threads_direct, 40),
 	TAP_TEST_TIMEOUT(data_by_threads_when_refused, 40),
 	TAP_TEST(large),
 	TAP_TEST(out_of_range),

@@ -414,6 +414,20 @@ compare_exchange(void *p, unsigned size, uint64_t *expect, uint64_t v)
 	return ok;
 }
 
+/*
+ * Whether a 32-bit destination that keeps its value has its upper half cleared
+ * differs between processors: the host decides.
+ */
+static void
+cmpxchg_r32(struct soft_cpu *cpu, unsigned dst, uint64_t src)
+{
+	uint64_t acc = cpu->gpr[X86_RAX], d = cpu->gpr[dst];
+
+	__asm__("cmpxchgl %k2, %k1" : "+a"(acc), "+r"(d) : "r"(src) : "cc");
+	cpu->gpr[X86_RAX] = acc;
+	cpu->gpr[dst] = d;
+}
+
 INSN(cmpxchg)
 {
 	unsigned size = x86_op_bytes(in, 0);
@@ -426,8 +440,10 @@ INSN(cmpxchg)
 	if (in->mod == 3) {
 		old = soft_get(cpu, in, 0);
 		ok = old == acc;
-		/* a 32-bit destination is written in any case */
-		soft_put(cpu, in, 0, ok ? src : old);
+		if (size == 4)
+			cmpxchg_r32(cpu, in->rm, src);
+		else
+			soft_put(cpu, in, 0, ok ? src : old);
 	} else {
 		p = soft_rmw_begin(cpu, soft_ea(cpu, in, size, true), size);
 		old = acc;
@@ -435,7 +451,7 @@ INSN(cmpxchg)
 		soft_rmw_end(cpu, p);
 	}
 	compare(cpu, acc, old, size);
-	if (ok)
+	if (ok || (in->mod == 3 && size == 4))
 		return;
 	if (size == 1)
 		*(uint8_t *)&cpu->gpr[X86_RAX] = (uint8_t)old;

@@ -28,7 +28,7 @@ static soft_insn_fn *const table[X86_MN_COUNT] = {
 	MN8(SETS, SETNS, SETP, SETNP, SETL, SETGE, SETLE, SETG, soft_insn_setcc),
 	MN8(JO, JNO, JB, JAE, JE, JNE, JBE, JA, soft_insn_jcc),
 	MN8(JS, JNS, JP, JNP, JL, JGE, JLE, JG, soft_insn_jcc),
-	MN1(CLFLUSH, nop), MN1(CLFLUSHOPT, nop), MN1(CLWB, nop),
+	MN1(CLFLUSH, clflush), MN1(CLFLUSHOPT, clflush), MN1(CLWB, clflush),
 	MN1(LFENCE, nop), MN1(MFENCE, nop), MN1(SFENCE, nop),
 
 	MN1(MUL, mul), MN1(IMUL1, imul1), MN1(DIV, div), MN1(IDIV, idiv),
@@ -331,6 +331,12 @@ INSN(nop)
 {
 }
 
+/* Caches are the host's business, but the line must be readable. */
+INSN(clflush)
+{
+	soft_probe_read(cpu, soft_ea(cpu, in, 1, false), 1);
+}
+
 INSN(imul)
 {
 	uint64_t a = soft_get(cpu, in, 1), b;
@@ -468,6 +474,8 @@ INSN(enter)
 		soft_stack_push(cpu, &st, size, fp);
 	}
 	st.sp = (st.sp & ~st.mask) | ((st.sp - alloc) & st.mask);
+	/* The new top must be writable (Intel SDM vol. 2, ENTER). */
+	soft_probe_write(cpu, st.base + (st.sp & st.mask), size);
 	soft_set_reg(cpu, X86_RBP, size, fp);
 	soft_stack_commit(cpu, &st);
 }

@@ -40,6 +40,7 @@ INSN(bswap);
 INSN(movbe);
 INSN(movnti);
 INSN(nop);
+INSN(clflush);
 INSN(salc);
 INSN(bound);
 INSN(flagop);

@@ -102,7 +102,7 @@ page_write(struct soft_cpu *cpu, const struct soft_page *pg, const uint8_t *src,
 
 /*
  * Translate a range of at most 4 KiB: one page, or two. Returns the bytes in
- * the first.
+ * the first. A second page beyond the canonical range comes first.
  */
 static unsigned
 translate2(struct soft_cpu *cpu, uint64_t lin, unsigned size,
@@ -110,6 +110,8 @@ translate2(struct soft_cpu *cpu, uint64_t lin, unsigned size,
 {
 	unsigned first = 4096 - (lin & 0xfff);
 
+	if (unlikely(first < size && (lin + first) << 16 == UINT64_C(1) << 63))
+		soft_translate(cpu, lin + first, acc, mmu, &pg[1]);
 	soft_translate(cpu, lin, acc, mmu, &pg[0]);
 	if (first >= size)
 		return size;

@@ -4,6 +4,13 @@
  */
 #include "vmm/soft/ops.h"
 
+COLD static void
+bad_target(struct soft_cpu *cpu, const struct soft_op *op)
+{
+	cpu->cur_off = op->off;
+	soft_raise_error(cpu, X86_EXC_GP, 0);
+}
+
 const struct soft_op *
 soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op)
 {
@@ -53,6 +60,16 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op)
 	((struct soft_op *)op)->imm = to_;                                \
 	((struct soft_op *)op)->gen = 0;                                  \
 	return soft_op_link_miss(cpu, op)
+/*
+ * A target that is not canonical faults before anything is done (Intel SDM vol.
+ * 2, JMP, CALL, RET).
+ */
+#define CHECK_TARGET(to)                                                  \
+	do {                                                              \
+		if (unlikely((int64_t)((to) << 16) >> 16 != (int64_t)(to))) \
+			bad_target(cpu, op);                              \
+	} while (0)
+
 /* To a computed target, by the jump cache */
 #define GO_RIP(target)                                                    \
 	uint64_t to_ = (target);                                          \
@@ -116,23 +133,32 @@ CALL(call_in, GO_IN_PAGE)
 CALL(call_x, GO_X(uint64_t))
 soft_fn *const soft_call_ops[2] = { call_in, call_x };
 
-OP_LOAD_AT(ret_64, 64, SP, GO_RIP(s_), SP += 8 + op->imm;)
+OP_LOAD_AT(ret_64, 64, SP, GO_RIP(s_), CHECK_TARGET(s_); SP += 8 + op->imm;)
 soft_fn *const soft_ret_op = ret_64;
 
-OP(jmp_r) { GO_RIP(R64(op->src)); }
-/* The target may be rSP itself. */
+OP(jmp_r)
+{
+	uint64_t target_ = R64(op->src);
+	CHECK_TARGET(target_);
+	GO_RIP(target_);
+}
+/*
+ * The target may be rSP itself. The processor has written the return address
+ * when it looks at the target.
+ */
 OP_STORE_AT(call_r, 64, SP - 8, RETURN_RIP, GO_RIP(target_),
-	uint64_t target_ = R64(op->src); SP -= 8;)
+	uint64_t target_ = R64(op->src); CHECK_TARGET(target_); SP -= 8;)
 soft_fn *const soft_jmp_r = jmp_r, *const soft_call_r = call_r;
 
 #define PUSH_RETURN                                                       \
 	cpu->cur_off = op->off;                                           \
 	cpu->mem_seg = X86_SS;                                            \
 	soft_write64(cpu, SP - 8, RETURN_RIP);                            \
+	CHECK_TARGET(s_);                                                 \
 	SP -= 8;
-OP_LOAD_AT(jmp_m_S, 64, EA_S, GO_RIP(s_),)
-OP_LOAD_AT(jmp_m_F, 64, EA_F, GO_RIP(s_),)
-OP_LOAD_G(jmp_m_G, 64, GO_RIP(s_),)
+OP_LOAD_AT(jmp_m_S, 64, EA_S, GO_RIP(s_), CHECK_TARGET(s_);)
+OP_LOAD_AT(jmp_m_F, 64, EA_F, GO_RIP(s_), CHECK_TARGET(s_);)
+OP_LOAD_G(jmp_m_G, 64, GO_RIP(s_), CHECK_TARGET(s_);)
 OP_LOAD_AT(call_m_S, 64, EA_S, GO_RIP(s_), PUSH_RETURN)
 OP_LOAD_AT(call_m_F, 64, EA_F, GO_RIP(s_), PUSH_RETURN)
 OP_LOAD_G(call_m_G, 64, GO_RIP(s_), PUSH_RETURN)

@@ -12,7 +12,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
 #include "base/fd.h"
 #include "vmm/soft/fpu_cache.h"
 
@@ -134,11 +133,13 @@ forget_all(struct soft_fp *fp)
 int
 soft_fp_create(struct soft_cpu *cpu)
 {
-	struct soft_fp *fp = alloc_zero(1, sizeof(*fp));
+	struct soft_fp *fp;
 	int rc;
 
-	if (fp == NULL)
+	/* Vector operands in it are aligned. */
+	if (posix_memalign((void **)&fp, 64, sizeof(*fp)) != 0)
 		return -ENOMEM;
+	memset(fp, 0, sizeof(*fp));
 	fp->write = fp->exec = MAP_FAILED;
 	cpu->fp = fp;
 	pthread_once(&handlers_once, install_handlers);

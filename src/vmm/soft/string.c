@@ -301,10 +301,15 @@ goes_on(struct soft_cpu *cpu, const struct x86_insn *in)
 	return !(cpu->fl & FL_ZF) == !(in->pfx & X86_PFX_REP);
 }
 
+/*
+ * What interrupts a repeated comparison, a fault too, finds the flags from
+ * before the instruction (Intel SDM vol. 2, REP).
+ */
 INSN(scas)
 {
 	unsigned size = element(in);
 	uint64_t left = counter(cpu, in), v;
+	uint16_t before = cpu->fl;
 
 	while (left > 0) {
 		v = read_element(
@@ -315,8 +320,9 @@ INSN(scas)
 			return;
 		count_down(cpu, in, 1);
 		left--;
-		if (!goes_on(cpu, in))
+		if (left == 0 || !goes_on(cpu, in))
 			return;
+		cpu->fl = before;
 		breathe(cpu, left);
 	}
 }
@@ -325,12 +331,13 @@ INSN(cmps)
 {
 	unsigned size = element(in);
 	uint64_t left = counter(cpu, in), a, b;
+	uint16_t before = cpu->fl;
 
 	while (left > 0) {
-		a = read_element(
-		    cpu, lin_of(cpu, in, X86_RSI, in->seg, size, false), size);
 		b = read_element(
 		    cpu, lin_of(cpu, in, X86_RDI, X86_ES, size, false), size);
+		a = read_element(
+		    cpu, lin_of(cpu, in, X86_RSI, in->seg, size, false), size);
 		advance(cpu, in, X86_RSI, size);
 		advance(cpu, in, X86_RDI, size);
 		compare(cpu, a, b, size);
@@ -338,8 +345,9 @@ INSN(cmps)
 			return;
 		count_down(cpu, in, 1);
 		left--;
-		if (!goes_on(cpu, in))
+		if (left == 0 || !goes_on(cpu, in))
 			return;
+		cpu->fl = before;
 		breathe(cpu, left);
 	}
 }

@@ -273,9 +273,9 @@ INSN(mov_cr)
 	uint64_t v =
 	    cpu->mode == 8 ? cpu->gpr[in->rm] : (uint32_t)cpu->gpr[in->rm];
 
-	soft_need_cpl0(cpu);
 	if (cr != 0 && cr != 2 && cr != 3 && cr != 4 && cr != 8)
 		soft_raise(cpu, X86_EXC_UD);
+	soft_need_cpl0(cpu);
 	if (x86_op_class(in, 0) == X86_OC_C) {
 		switch (cr) {
 		case 0:
@@ -312,8 +312,10 @@ INSN(mov_dr)
 	unsigned dr = in->reg;
 	uint64_t v;
 
+	if (dr > 7)
+		soft_raise(cpu, X86_EXC_UD);
 	soft_need_cpl0(cpu);
-	if (dr > 7 || ((dr == 4 || dr == 5) && (cpu->cr4 & X86_CR4_DE)))
+	if ((dr == 4 || dr == 5) && (cpu->cr4 & X86_CR4_DE))
 		soft_raise(cpu, X86_EXC_UD);
 	if (cpu->dr[7] & (1u << 13)) {
 		cpu->dr[6] |= 1u << 13;
@@ -352,9 +354,10 @@ INSN(smsw)
 
 INSN(lmsw)
 {
-	uint64_t v = soft_get(cpu, in, 0) & 15;
+	uint64_t v;
 
 	soft_need_cpl0(cpu);
+	v = soft_get(cpu, in, 0) & 15;
 	/* PE can be set, not cleared */
 	v |= cpu->cr0 & X86_CR0_PE;
 	soft_write_cr0(cpu, (cpu->cr0 & ~UINT64_C(15)) | v);

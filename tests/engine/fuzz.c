@@ -199,6 +199,11 @@ run_case(size_t row, struct testcase *tc, struct regs *before)
 	soft = *before;
 	sh->before = *before;
 	memcpy(sh->insn, native_code + (before->rip - CODE_ADDR), 15);
+	if (tc->branch) { /* it may arrive anywhere */
+		memset(native_code, 0xcc, CODE_SIZE);
+		memset(soft_test_code(), 0xcc, CODE_SIZE);
+		memcpy(native_code + (before->rip - CODE_ADDR), sh->insn, 15);
+	}
 	memcpy(soft_test_code() + (before->rip - CODE_ADDR), sh->insn, 15);
 	sh->running = 1;
 	native_run(&nat, tc->in.len, tc->fp, tc->branch, &nf);

@@ -439,10 +439,13 @@ has_class(const struct x86_insn *in, enum x86_opclass class)
 	return false;
 }
 
+/* Not into the instruction itself */
 static uint64_t
-code_target(struct rng *g)
+code_target(struct rng *g, uint64_t rip)
 {
-	return CODE_ADDR + 64 + rng_below(g, CODE_SIZE - 192);
+	uint64_t to = CODE_ADDR + 64 + rng_below(g, CODE_SIZE - 192);
+
+	return to - (rip - 16) < 48 ? to + 48 : to;
 }
 
 /* A value for the operand in the window. */
@@ -466,7 +469,7 @@ set_operand(struct rng *g, const struct x86_insn *in, uint8_t *data,
 			memcpy(v + i, w, 16);
 		}
 	if ((in->row->attr & X86_A_BR) && !chance(g, 10)) {
-		uint64_t c = code_target(g);
+		uint64_t c = code_target(g, r->rip);
 
 		memcpy(v, &c, 8);
 	}
@@ -518,7 +521,9 @@ set_special_regs(struct rng *g, const struct x86_insn *in, uint8_t *code,
 		r->gpr[in->reg] =
 		    (uint64_t)(int64_t)((int)rng_below(g, 4000) - 2000);
 	/* Stack: the top is in the window and may be a return address. */
-	if (!chance(g, 24))
+	if (in->row->mn == X86_MN_POPF) /* AC must not get on */
+		r->gpr[4] = DATA_ADDR + rng_below(g, DATA_RW - 128);
+	else if (!chance(g, 24))
 		r->gpr[4] = target(g, 16);
 	if (in->row->mn == X86_MN_LEAVE && !chance(g, 8))
 		r->gpr[5] = target(g, 16);
@@ -526,7 +531,7 @@ set_special_regs(struct rng *g, const struct x86_insn *in, uint8_t *code,
 		set_operand(g, in, data, r->gpr[4], r);
 	if ((in->row->attr & X86_A_BR) && in->mod == 3 && in->has_modrm &&
 	    !chance(g, 8))
-		r->gpr[in->rm] = code_target(g);
+		r->gpr[in->rm] = code_target(g, r->rip);
 	if (in->row->mn == X86_MN_JCXZ && chance(g, 2))
 		r->gpr[1] = 0;
 }
@@ -539,6 +544,14 @@ random_regs(struct rng *g, struct regs *r)
 	r->rflags = (rng_next(g) & 0x8d5) | 0x202;
 	if (chance(g, 4))
 		r->rflags |= 0x400;
+}
+
+/* A branch into its own bytes would run what lies there. */
+static bool
+into_itself(const struct x86_insn *in)
+{
+	return has_class(in, X86_OC_J) && (int64_t)in->imm < 0 &&
+	    -(int64_t)in->imm <= in->len;
 }
 
 bool
@@ -575,5 +588,5 @@ gen_case(struct rng *g, const struct x86_row *row, uint8_t *code,
 	}
 	/* Displacements were patched. */
 	x86_decode(&tc->in, p, (size_t)len, 8);
-	return tc->in.row == row;
+	return tc->in.row == row && !into_itself(&tc->in);
 }

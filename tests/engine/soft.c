@@ -1,0 +1,236 @@
+/*
+ * The software engine as an executor: one vCPU at CPL 3 in 64-bit mode behind
+ * page tables of its own, stepped past the run loop so that faults are seen
+ * and not delivered.
+ */
+#include "soft.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "vmm/engine.h"
+#include "vmm/soft/code.h"
+#include "vmm/soft/fpu.h"
+#include "vmm/soft/vm.h"
+
+#define RAM_SIZE (16u << 20)
+#define PA_PML4 0x100000u
+#define PA_PDPT 0x101000u
+#define PA_PD 0x102000u
+#define PA_PT_CODE 0x103000u
+#define PA_PT_DATA 0x104000u
+#define PA_CODE 0x200000u
+#define PA_DATA 0x300000u
+
+#define PTE_P 1u
+#define PTE_RW 2u
+#define PTE_US 4u
+#define PTE_AD 0x60u
+#define PTE_TABLE (PTE_P | PTE_RW | PTE_US | PTE_AD)
+#define PTE_NX (UINT64_C(1) << 63)
+
+/* What setjmp(cpu->fault) returns, run.c */
+#define RESTART 2
+
+static struct soft_cpu *cpu;
+static uint8_t *ram;
+
+static uint64_t
+no_read(void *m, uint16_t port, unsigned width)
+{
+	return UINT64_MAX;
+}
+
+static void
+no_write(void *m, uint16_t port, unsigned width, uint32_t value)
+{
+}
+
+static uint64_t
+no_mmio_read(void *m, gpa_t gpa, unsigned width)
+{
+	return UINT64_MAX;
+}
+
+static void
+no_mmio_write(void *m, gpa_t gpa, unsigned width, uint64_t value)
+{
+}
+
+static void
+no_eoi(void *m, uint8_t vector)
+{
+}
+
+static int
+no_extint(void *m)
+{
+	return -1;
+}
+
+static const struct engine_client client = {
+	.pio_read = no_read,
+	.pio_write = no_write,
+	.mmio_read = no_mmio_read,
+	.mmio_write = no_mmio_write,
+	.eoi = no_eoi,
+	.extint_ack = no_extint,
+};
+
+static void
+put64(uint64_t pa, uint64_t v)
+{
+	memcpy(ram + pa, &v, sizeof(v));
+}
+
+static void
+make_tables(void)
+{
+	put64(PA_PML4, PA_PDPT | PTE_TABLE);
+	put64(PA_PDPT, PA_PD | PTE_TABLE);
+	put64(PA_PD + 8 * (CODE_ADDR >> 21), PA_PT_CODE | PTE_TABLE);
+	put64(PA_PD + 8 * (DATA_ADDR >> 21), PA_PT_DATA | PTE_TABLE);
+	for (unsigned i = 0; i < CODE_SIZE / PAGE; i++)
+		put64(PA_PT_CODE + 8 * i, (PA_CODE + i * PAGE) | PTE_TABLE);
+	for (unsigned i = 0; i < DATA_SIZE / PAGE; i++)
+		put64(PA_PT_DATA + 8 * i,
+		    (PA_DATA + i * PAGE) | PTE_P | PTE_US | PTE_AD | PTE_NX |
+			(i < DATA_RW / PAGE ? PTE_RW : 0));
+}
+
+/*
+ * All that the host has of what the opcode table knows, whatever the engine
+ * offers to guests.
+ */
+static void
+host_features(struct cpuid_table *t)
+{
+	uint32_t r[4];
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct cpuid_leaf *l = &t->row[i];
+
+		if (l->leaf == 1) {
+			__cpuid(1, r[0], r[1], r[2], r[3]);
+			l->ecx |= r[2] & ~(1u << 3);
+			l->edx |= r[3];
+		} else if (l->leaf == 7) {
+			__cpuid_count(7, 0, r[0], r[1], r[2], r[3]);
+			l->ebx |= r[1];
+			l->ecx |= r[2] & (1u << 22);
+		} else if (l->leaf == 0x80000001) {
+			__cpuid(0x80000001, r[0], r[1], r[2], r[3]);
+			l->ecx |= r[2] & (1u << 5);
+		}
+	}
+}
+
+static void
+user_mode(struct vcpu_state *st)
+{
+	const uint32_t data = 0xc0f3, code = 0xa0fb;
+
+	vcpu_state_flat64(st, PA_PML4);
+	for (unsigned i = 0; i < X86_SEG_COUNT; i++) {
+		st->seg[i].sel = 0x2b;
+		st->seg[i].attr = i == X86_CS ? code : data;
+	}
+	st->seg[X86_CS].sel = 0x33;
+	st->seg[X86_GS].base = GS_BASE;
+	st->tr.limit = 0x3f; /* no I/O bitmap */
+	st->cr0 = 0x80050033;
+	st->cr4 |=
+	    X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE;
+	st->efer |= X86_EFER_NX | X86_EFER_SCE;
+	st->xcr0 = 7;
+	st->rflags = 0x202;
+}
+
+int
+soft_test_init(void)
+{
+	static struct vcpu_state st;
+	static struct cpuid_table tab, supported;
+	struct vm_mem_config mc = { .size = RAM_SIZE };
+	struct engine_vm_config vc = { .client = &client, .max_vcpus = 1 };
+	struct engine_vcpu_config cc = { .cpuid = &tab };
+	struct cpu_topology topo = { 1, 1, 1, 1 };
+	struct error err = ERROR_INIT;
+	struct engine_vm *vm;
+	struct engine_vcpu *vcpu;
+	uint64_t hz;
+
+	if (vm_mem_create(&mc, &vc.mem, &err) < 0 ||
+	    engine_soft.cpuid_supported(&supported, &hz, &err) < 0 ||
+	    cpuid_make(&supported, &topo, 0, hz, &tab, &err) < 0 ||
+	    engine_soft.vm_create(&vc, &vm, &err) < 0)
+		return -err.code;
+	host_features(&tab);
+	ram = vm_mem_ram(vc.mem, GPA(0), RAM_SIZE);
+	make_tables();
+	if (engine_soft.vcpu_create(vm, &cc, &vcpu, &err) < 0)
+		return -err.code;
+	user_mode(&st);
+	if (engine_soft.vcpu_set(vcpu, &st) < 0)
+		return -EINVAL;
+	cpu = &vcpu->cpu;
+	return 0;
+}
+
+uint8_t *
+soft_test_code(void)
+{
+	return ram + PA_CODE;
+}
+
+uint8_t *
+soft_test_data(void)
+{
+	return ram + PA_DATA;
+}
+
+/* As the run loop does for one instruction. */
+static void
+step(void)
+{
+	const struct soft_op *op;
+
+	cpu->shadow = 0;
+	cpu->sti_at = ~UINT64_C(0);
+	atomic_fetch_or(&cpu->request, SOFT_REQ_STEP);
+	op = soft_code_single(cpu)->ops;
+	cpu->base_rip = cpu->rip;
+	while (op != NULL)
+		op = op->fn(cpu, op);
+}
+
+void
+soft_test_run(struct regs *r, bool fp, struct fault *f)
+{
+	int why;
+
+	memcpy(cpu->gpr, r->gpr, sizeof(r->gpr));
+	cpu->rip = r->rip;
+	soft_set_rflags(cpu, r->rflags);
+	if (fp)
+		memcpy(cpu->xsave, r->xsave, XSAVE_SIZE);
+	*f = (struct fault){ .vector = -1 };
+	why = setjmp(cpu->fault);
+	if (why == 0 || why == RESTART) {
+		step();
+	} else {
+		f->vector = why == 1 ? cpu->exc_vector : 1000;
+		f->error = cpu->exc_has_error ? cpu->exc_error : 0;
+		f->cr2 = cpu->cr2;
+	}
+	atomic_store(&cpu->request, 0);
+	soft_fp_sync(cpu);
+	memcpy(r->gpr, cpu->gpr, sizeof(r->gpr));
+	r->rip = cpu->rip;
+	r->rflags = soft_rflags(cpu);
+	if (fp)
+		memcpy(r->xsave, cpu->xsave, XSAVE_SIZE);
+}

@@ -41,6 +41,8 @@ struct vm_mem {
 	uint64_t low, high;
 	uint64_t page_size;
 	atomic_bool tracking;
+	vm_mem_watch_fn watch;
+	void *watch_arg;
 	_Atomic uint64_t *dirty[MEM_MAX_REGIONS];
 };
 
@@ -425,20 +427,32 @@ vm_mem_dirty(struct vm_mem *mem, const void *host, uint64_t len)
 	uint64_t off;
 	size_t i;
 
-	if (!atomic_load_explicit(&mem->tracking, memory_order_acquire) ||
-	    len == 0)
+	bool tracking =
+	    atomic_load_explicit(&mem->tracking, memory_order_acquire);
+
+	if ((!tracking && mem->watch == NULL) || len == 0)
 		return;
 	for (i = 0; i < mem->nregions; i++) {
 		reg = &mem->region[i];
-		if (mem->dirty[i] == NULL ||
-		    !range_in(
+		if (!range_in(
 			(uintptr_t)reg->host, reg->size, (uintptr_t)host, len))
 			continue;
 		off = (uint64_t)((const uint8_t *)host - reg->host);
-		mark_pages(mem->dirty[i], off / PAGE_SIZE_4K,
-		    (off + len - 1) / PAGE_SIZE_4K);
+		if (tracking && mem->dirty[i] != NULL)
+			mark_pages(mem->dirty[i], off / PAGE_SIZE_4K,
+			    (off + len - 1) / PAGE_SIZE_4K);
+		if (mem->watch != NULL)
+			mem->watch(
+			    mem->watch_arg, gpa_add(reg->base, off), len);
 		return;
 	}
+}
+
+void
+vm_mem_watch(struct vm_mem *mem, vm_mem_watch_fn fn, void *arg)
+{
+	mem->watch_arg = arg;
+	mem->watch = fn;
 }
 
 int

@@ -73,6 +73,17 @@ int vm_mem_write(struct vm_mem *mem, gpa_t gpa, const void *src, size_t len);
 int vm_mem_zero(struct vm_mem *mem, gpa_t gpa, size_t len);
 
 /*
+ * An engine that keeps what it has read of RAM (decoded code) hears of the
+ * VMM's own writes here: called after each vm_mem_dirty(), on the writer's
+ * thread. Set before the first vCPU runs; one watcher, NULL = none.
+ */
+typedef void (*vm_mem_watch_fn)(void *arg, gpa_t gpa, uint64_t len);
+void vm_mem_watch(struct vm_mem *mem, vm_mem_watch_fn fn, void *arg);
+
+/*
+ * Every write of the VMM to guest RAM that does not go through vm_mem_write()
+ * or vm_mem_zero() is told here, after it was made.
+ *
  * Dirty tracking of the VMM's own writes (device DMA). The engine tracks the
  * guest's. While off, vm_mem_dirty() costs one load.
  */

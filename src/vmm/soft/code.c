@@ -3,6 +3,7 @@
  */
 #include "vmm/soft/code.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -110,6 +111,7 @@ post(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 	}
 	if (c->nqueue <= SOFT_CODE_QUEUE)
 		c->nqueue++;
+	c->posted++;
 	pthread_mutex_unlock(&c->lock);
 	soft_request(cpu, SOFT_REQ_CODE);
 }
@@ -180,6 +182,8 @@ soft_code_written(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 		mark_dirty(r, pa);
 	if (cpu->code->lines[page] & mask)
 		invalidate(cpu, pa, size);
+	if (n > 1)
+		atomic_thread_fence(memory_order_seq_cst);
 	for (unsigned i = 0; n > 1 && i < n; i++) {
 		other =
 		    atomic_load_explicit(&vm->cpus[i], memory_order_acquire);
@@ -230,12 +234,13 @@ soft_code_requests(struct soft_cpu *cpu)
 {
 	struct soft_code *c = cpu->code;
 	struct soft_region *r;
-	uint64_t pa[SOFT_CODE_QUEUE];
+	uint64_t pa[SOFT_CODE_QUEUE], posted;
 	unsigned size[SOFT_CODE_QUEUE], n;
 
 	pthread_mutex_lock(&c->lock);
 	n = c->nqueue;
 	c->nqueue = 0;
+	posted = c->posted;
 	for (unsigned i = 0; i < n && i < SOFT_CODE_QUEUE; i++) {
 		pa[i] = c->queue[i].pa;
 		size[i] = c->queue[i].size;
@@ -244,7 +249,7 @@ soft_code_requests(struct soft_cpu *cpu)
 	if (n > SOFT_CODE_QUEUE) {
 		soft_tlb_protect_all(cpu);
 		soft_code_flush(cpu);
-		return;
+		n = 0;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		r = soft_region_of(cpu->vm, pa[i]);
@@ -253,19 +258,64 @@ soft_code_requests(struct soft_cpu *cpu)
 		else
 			soft_tlb_protect_page(cpu, r->host + (pa[i] - r->base));
 	}
+	atomic_store(&c->handled, posted);
+}
+
+void
+soft_code_dma(void *arg, gpa_t gpa, uint64_t len)
+{
+	struct soft_vm *vm = arg;
+	struct soft_region *r = soft_region_of(vm, gpa.v);
+	unsigned n = atomic_load(&vm->ncpus), part;
+	struct soft_cpu *cpu;
+	uint64_t pa = gpa.v;
+
+	for (; r != NULL && len > 0; pa += part, len -= part) {
+		part = (unsigned)(4096 - (pa & 4095));
+		if (part > len)
+			part = (unsigned)len;
+		atomic_thread_fence(memory_order_seq_cst);
+		for (unsigned i = 0; i < n; i++) {
+			cpu = atomic_load(&vm->cpus[i]);
+			if (cpu != NULL &&
+			    (atomic_load(
+				 &cpu->code->lines[soft_page_no(r, pa)]) &
+				line_mask(pa, part)) != 0)
+				post(cpu, pa, part);
+		}
+	}
 }
 
 /*
- * The first code of a page is about to be read: from here on stores to it must
- * be seen. A store of another vCPU that is on its way right now may be missed
- * until that vCPU's next block; like on a CPU with a prefetch queue, it has to
- * serialise before it may rely on it.
+ * Until another vCPU has done what was posted to it. One that sleeps or is out
+ * of its run loop does that before it stores anything. Meanwhile it may wait
+ * for us in the same way.
+ */
+static void
+await(struct soft_cpu *cpu, struct soft_cpu *other)
+{
+	uint64_t posted;
+
+	pthread_mutex_lock(&other->code->lock);
+	posted = other->code->posted;
+	pthread_mutex_unlock(&other->code->lock);
+	while (atomic_load(&other->code->handled) < posted &&
+	    atomic_load(&other->running) && !atomic_load(&other->sleeping)) {
+		soft_code_requests(cpu);
+		sched_yield();
+	}
+}
+
+/*
+ * The first code of a page is about to be read, and its lines are marked: from
+ * here on every store to it must look at them. Entries of a TLB that allow to
+ * store past that go, everywhere, before we read.
  */
 static void
 first_code(struct soft_cpu *cpu, struct soft_region *r, uint64_t page_pa)
 {
 	struct soft_vm *vm = cpu->vm;
-	unsigned n = atomic_load_explicit(&vm->ncpus, memory_order_relaxed);
+	unsigned n = atomic_load(&vm->ncpus);
 	struct soft_cpu *other;
 	uint32_t page = soft_page_no(r, page_pa);
 
@@ -273,10 +323,14 @@ first_code(struct soft_cpu *cpu, struct soft_region *r, uint64_t page_pa)
 		return;
 	soft_tlb_protect_page(cpu, r->host + (page_pa - r->base));
 	for (unsigned i = 0; n > 1 && i < n; i++) {
-		other =
-		    atomic_load_explicit(&vm->cpus[i], memory_order_acquire);
+		other = atomic_load(&vm->cpus[i]);
 		if (other && other != cpu)
 			post(other, page_pa, 0);
+	}
+	for (unsigned i = 0; n > 1 && i < n; i++) {
+		other = atomic_load(&vm->cpus[i]);
+		if (other && other != cpu)
+			await(cpu, other);
 	}
 }
 
@@ -365,32 +419,33 @@ soft_code_single(struct soft_cpu *cpu)
 	return b;
 }
 
-static struct soft_block *
-build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
+#define BLOCK_BYTES (SOFT_BLOCK_INSNS * X86_MAX_INSN)
+
+/* Decoded, but not in the cache yet. */
+struct draft {
+	struct soft_op ops[SOFT_BLOCK_INSNS * 2 + 4];
+	unsigned nops, bytes;
+};
+
+/* Operations of the code at host; false: not even one instruction fits. */
+static bool
+draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
+    const uint8_t *code, unsigned left)
 {
 	struct soft_code *c = cpu->code;
-	struct soft_region *r = soft_region_of(cpu->vm, pa);
-	unsigned left = 4096 - (pa & 0xfff), off = 0, n = 0, i, k;
-	struct soft_op ops[SOFT_BLOCK_INSNS * 2 + 4];
+	unsigned off = 0, n = 0, i, k;
 	struct x86_insn insn;
 	struct x86_insn *keep;
-	struct soft_block *b;
+	struct soft_op *ops = d->ops;
 	bool end = false;
-	size_t size;
 	int len;
 
-	memset(ops, 0, sizeof(ops));
-	if (c->used + sizeof(ops) + sizeof(*b) +
-		SOFT_BLOCK_INSNS * sizeof(insn) >
-	    c->size)
-		soft_code_flush(cpu);
-	if (!r->rom && !c->lines[soft_page_no(r, pa)])
-		first_code(cpu, r, pa & ~UINT64_C(0xfff));
+	memset(ops, 0, sizeof(d->ops));
 	for (i = 0; i < SOFT_BLOCK_INSNS && !end; i++) {
-		len = x86_decode(&insn, host + off, left - off, cpu->mode);
+		len = x86_decode(&insn, code + off, left - off, cpu->mode);
 		if (len == X86_DECODE_MORE) {
 			if (off == 0)
-				return NULL;
+				return false;
 			break;
 		}
 		if (decode_error(&ops[n], len, off)) {
@@ -412,23 +467,79 @@ build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
 	}
 	if (!end)
 		soft_lower_next(cpu, &ops[n++], off, i);
-	size = sizeof(*b) + n * sizeof(ops[0]);
-	b = (struct soft_block *)(c->arena + c->used);
-	c->used += size;
-	memcpy(b->ops, ops, n * sizeof(ops[0]));
+	d->nops = n;
+	d->bytes = off;
+	return true;
+}
+
+static void
+mark_lines(struct soft_code *c, uint32_t page, uint64_t pa, unsigned size)
+{
+	uint64_t mask = line_mask(pa, size);
+
+	if ((atomic_load(&c->lines[page]) & mask) != mask)
+		atomic_fetch_or(&c->lines[page], mask);
+}
+
+static struct soft_block *
+keep_block(struct soft_cpu *cpu, uint64_t pa, const struct draft *d)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_block *b = (struct soft_block *)(c->arena + c->used);
+
+	c->used += sizeof(*b) + d->nops * sizeof(d->ops[0]);
+	memcpy(b->ops, d->ops, d->nops * sizeof(d->ops[0]));
 	b->pa = pa;
-	b->bytes = (uint16_t)off;
-	b->nops = (uint16_t)n;
+	b->bytes = (uint16_t)d->bytes;
+	b->nops = (uint16_t)d->nops;
 	b->mode = cpu->xgen[0] & MODE_BITS;
 	b->valid = true;
 	b->hash_next = c->hash[hash_slot(pa, b->mode)];
 	c->hash[hash_slot(pa, b->mode)] = b;
 	b->page_next = c->page[page_slot(pa)];
 	c->page[page_slot(pa)] = b;
-	atomic_fetch_or(
-	    &c->lines[soft_page_no(r, pa)], line_mask(pa, b->bytes));
 	c->translations++;
 	return b;
+}
+
+/*
+ * NULL: no block can be made of it (the instruction crosses the page, or others
+ * write here without end); the instruction is to be run by itself.
+ */
+static struct soft_block *
+build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_region *r = soft_region_of(cpu->vm, pa);
+	uint32_t page = soft_page_no(r, pa);
+	unsigned left = 4096 - (pa & 0xfff), tries;
+	uint8_t code[BLOCK_BYTES];
+	struct draft d;
+	size_t used;
+
+	if (c->used + sizeof(d) + sizeof(struct soft_block) +
+		SOFT_BLOCK_INSNS * sizeof(struct x86_insn) >
+	    c->size)
+		soft_code_flush(cpu);
+	if (left > BLOCK_BYTES)
+		left = BLOCK_BYTES;
+	/* Again if what was done while waiting took the mark away. */
+	while (!r->rom && !atomic_load(&c->lines[page])) {
+		mark_lines(c, page, pa, 1);
+		first_code(cpu, r, pa & ~UINT64_C(0xfff));
+	}
+	for (tries = 0; tries < 4; tries++) {
+		used = c->used;
+		memcpy(code, host, left);
+		if (!draft_block(cpu, &d, pa, code, left))
+			return NULL;
+		mark_lines(c, page, pa, d.bytes);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (memcmp(code, host, d.bytes) == 0)
+			return keep_block(cpu, pa, &d);
+		c->used = used;
+	}
+	return NULL;
 }
 
 static struct soft_block *

@@ -18,8 +18,12 @@
  * instruction ends and the next one is decoded anew. Blocks are freed only all
  * at once, when the arena is full.
  *
- * Threads: a block cache belongs to its vCPU. Other vCPUs read the line bitmap
- * and post ranges that they wrote.
+ * Threads: a block cache belongs to its vCPU. Other vCPUs and devices read the
+ * line bitmap and post ranges that they wrote. So that no write is missed: the
+ * builder sets the bits of a block's lines, then compares what it decoded with
+ * what stands there now; the writer writes, then reads the bits; a fence on
+ * both sides. Writers that go past the bitmap, by a TLB entry from before the
+ * page had code, are waited for (first_code()).
  */
 #ifndef VMM_SOFT_CODE_H
 #define VMM_SOFT_CODE_H
@@ -95,6 +99,8 @@ struct soft_code {
 		unsigned size; /* 0: the page's write entries only */
 	} queue[SOFT_CODE_QUEUE];
 	unsigned nqueue; /* > SOFT_CODE_QUEUE: too many, drop all */
+	uint64_t posted; /* how many ever; under lock */
+	_Atomic uint64_t handled; /* of these */
 
 	uint32_t npages;
 	/* one instruction, not in the cache */
@@ -122,6 +128,8 @@ struct soft_block *soft_code_single(struct soft_cpu *cpu);
 bool soft_code_write_needs_slow(struct soft_cpu *cpu, uint64_t pa, bool write);
 /* RAM was written past the fast path: hit code goes, log the page. */
 void soft_code_written(struct soft_cpu *cpu, uint64_t pa, unsigned size);
+/* RAM was written by the machine (DMA), after the fact. Any thread. */
+void soft_code_dma(void *vm, gpa_t gpa, uint64_t len);
 /* SOFT_REQ_CODE: what others wrote. */
 void soft_code_requests(struct soft_cpu *cpu);
 

@@ -193,6 +193,7 @@ struct soft_cpu {
 	uint32_t exc_error;
 	int delivering; /* vector that is being delivered, or -1 */
 	_Atomic uint32_t nmi_pending, init_pending, sleeping;
+	_Atomic uint32_t running; /* inside soft_cpu_run() */
 	_Atomic uint32_t sipi; /* 0x100 | vector */
 	jmp_buf fault;
 

@@ -129,6 +129,7 @@ soft_vm_destroy(struct engine_vm *evm)
 
 	if (evm == NULL)
 		return;
+	vm_mem_watch(vm->mem, NULL, NULL);
 	soft_vm_timer_stop(vm);
 	for (unsigned i = 0; i < vm->nregions; i++)
 		free(vm->region[i].dirty);
@@ -174,6 +175,7 @@ soft_vm_create(const struct engine_vm_config *conf, struct engine_vm **ret,
 	}
 	for (unsigned i = 0; i < conf->max_vcpus; i++)
 		vm->deadline[i] = UINT64_MAX;
+	vm_mem_watch(vm->mem, soft_code_dma, vm);
 	*ret = evm;
 	return 0;
 }

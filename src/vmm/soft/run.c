@@ -358,8 +358,11 @@ run(struct soft_cpu *cpu)
 enum engine_exit
 soft_cpu_run(struct soft_cpu *cpu)
 {
-	enum engine_exit r = run(cpu);
+	enum engine_exit r;
 
+	atomic_store(&cpu->running, 1);
+	r = run(cpu);
 	soft_fp_sync(cpu);
+	atomic_store(&cpu->running, 0);
 	return r;
 }

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 
 /* Rounds of start and completion before other events have their turn. */
@@ -147,6 +148,24 @@ block_piece_done(struct block_dev *bd, struct block_req *req, int n)
 	return st->done < req->len;
 }
 
+/* The guest learns only "I/O error"; the operator shall know more. */
+static void
+block_log_error(
+    const struct block_dev *bd, const struct block_req *req, int status)
+{
+	static const char *const names[] = { [BLOCK_READ] = "read",
+		[BLOCK_WRITE] = "write",
+		[BLOCK_FLUSH] = "flush",
+		[BLOCK_DISCARD] = "discard",
+		[BLOCK_WRITE_ZEROES] = "write of zeroes" };
+	static struct log_limit limit;
+
+	log_ratelimited(&limit, LOG_ERR, "block",
+	    "%s: %s of %llu bytes at %llu failed: %s", bd->path, names[req->op],
+	    (unsigned long long)req->len, (unsigned long long)req->offset,
+	    strerrordesc_np(-status));
+}
+
 void
 block_finish(struct block_dev *bd, struct block_req *req, int status)
 {
@@ -160,6 +179,9 @@ block_finish(struct block_dev *bd, struct block_req *req, int status)
 	}
 	bd->inflight--;
 	bd->completed++;
+	/* Not what a reset cancelled, nor what the guest should not ask. */
+	if (status != 0 && status != -ECANCELED && !st->refused)
+		block_log_error(bd, req, status);
 	req->done(req, status);
 }
 
@@ -200,6 +222,7 @@ block_submit(struct block_dev *bd, struct block_req *req)
 	struct block_state *st = block_state(req);
 
 	*st = (struct block_state){ .result = block_check(bd, req) };
+	st->refused = st->result != 0;
 	req->next = NULL;
 	*bd->last = req;
 	bd->last = &req->next;

@@ -1,7 +1,8 @@
 /*
  * Block back ends: raw files and block devices. The format is raw and stated,
- * never probed. I/O by io_uring with a bounded number in flight; by a thread
- * pool where io_uring is refused.
+ * never probed. A path "/dev/fd/N" means the open descriptor N (zones). I/O by
+ * io_uring with a bounded number in flight; by a thread pool where io_uring is
+ * refused.
  *
  * An OFD lock on the image (exclusive, shared when read-only) keeps a second
  * writer off; a lock conflict is an error that names the file.

@@ -27,6 +27,7 @@ struct block_state {
 	struct iovec saved; /* iov[idx] as the caller gave it */
 	int32_t idx; /* first segment that is not through */
 	bool cut; /* iov[idx] was shortened, 'saved' holds it */
+	bool refused; /* the request makes no sense */
 	bool syncing; /* the sync behind a range of zeroes is on its way */
 	int32_t result;
 	uint32_t pad;

@@ -246,7 +246,7 @@ every_type(const char *opts)
 static void
 types_io_uring(void)
 {
-	every_type(",aio=io_uring");
+	every_type("");
 }
 
 static void

@@ -28,6 +28,12 @@ ap(void)
 }
 
 static bool
+all_up(void *arg)
+{
+	return up_mask == (uint64_t)arg;
+}
+
+static bool
 all_done(void *arg)
 {
 	return up_mask == 0;
@@ -61,7 +67,8 @@ user_main(void)
 	for (i = 1; i < n; i++)
 		started += ap_start(i, ap);
 	ok(started == n - 1, "%u of %u further CPUs started", started, n - 1);
-	ok(up_mask == (1u << n) - 2, "each said so itself (%x)", up_mask);
+	ok(wait_until(all_up, (void *)(uint64_t)((1u << n) - 2), 2000),
+	    "each said so itself (%x)", up_mask);
 	go = true;
 	ok(wait_until(all_done, NULL, 5000), "all of them ended their work");
 	ok(counter == (n - 1) * 100000, "atomic additions add up (%u)",

@@ -2,10 +2,12 @@
 # Every header compiles alone. Prints TAP.
 cd "$1" || exit 99
 n=0 bad=0
+# headers of libraries that are not in the compiler's path
+libs=$(pkg-config --cflags libxml-2.0 2>/dev/null)
 for h in $(find src -name '*.h' | sort); do
 	n=$((n + 1))
 	if printf '#include "%s"\n' "${h#src/}" | ${CC:-cc} -std=gnu17 -D_GNU_SOURCE \
-		-Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Werror -Isrc -xc -fsyntax-only - 2>/tmp/h.$$; then
+		-Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Werror -Isrc $libs -xc -fsyntax-only - 2>/tmp/h.$$; then
 		echo "ok $n - $h"
 	else
 		bad=1

@@ -61,6 +61,7 @@ enum {
 
 #define UIP_NS 244000u /* before an update starts */
 #define DAY_S 86400
+#define TIME_MAX_S INT64_C(7258118400) /* 2200: in ns it fits 64 bits */
 #define RTC_BASE_HZ 32768u
 
 struct rtc {
@@ -157,8 +158,7 @@ time_from_regs(struct rtc *rtc)
 	};
 	time_t t = timegm(&tm);
 
-	if (t < 0)
-		t = 0;
+	t = MIN(MAX(t, 0), TIME_MAX_S);
 	rtc->offset_s = (int64_t)t - (int64_t)(lpc_wall_ns() / NS_PER_S);
 	rtc->seen_ns = rtc_now(rtc);
 }

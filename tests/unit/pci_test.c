@@ -276,9 +276,12 @@ command_bits(void)
 	cfg_out(4, PCI_COMMAND, 2, 0);
 	tap_check_u64(cfg_in(4, PCI_COMMAND, 2), 0);
 	tap_check(!pci_bus_master(last));
-	/* no BAR, no decoding bit */
+	/* the bridges always decode */
 	cfg_out(31, PCI_COMMAND, 2, 0xffff);
-	tap_check_u64(cfg_in(31, PCI_COMMAND, 2), 0x0144);
+	tap_check_u64(cfg_in(31, PCI_COMMAND, 2), 0x0147);
+	cfg_out(31, PCI_COMMAND, 2, 0);
+	tap_check_u64(cfg_in(31, PCI_COMMAND, 2), 0x0007);
+	tap_check_u64(cfg_in(0, PCI_COMMAND, 2), 0x0006);
 	finish();
 }
 

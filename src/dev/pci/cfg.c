@@ -86,6 +86,17 @@ pci_set_class(struct pci_dev *pd, uint8_t class, uint8_t sub, uint8_t pi)
 	pci_cfg_set(pd, PCI_CLASS, 1, class);
 }
 
+void
+pci_fix_command(struct pci_dev *pd, uint16_t bits)
+{
+	uint32_t mask =
+	    pd->wmask[PCI_COMMAND] | (uint32_t)pd->wmask[PCI_COMMAND + 1] << 8;
+
+	pci_cfg_set(pd, PCI_COMMAND, 2, bits);
+	pci_cfg_set_wmask(pd, PCI_COMMAND, 2, mask & ~(uint32_t)bits);
+	pd->command = bits;
+}
+
 /* ---- one function ---- */
 
 /* Capabilities whose registers the core understands are not the model's. */

@@ -70,6 +70,7 @@ id_override(const struct config_node *conf, const char *key, const char *alias,
 static void
 q35_registers(struct pci_dev *pd)
 {
+	pci_fix_command(pd, PCI_COMMAND_MEM | PCI_COMMAND_MASTER); /* 5.1.3 */
 	pci_cfg_set(
 	    pd, PCIEXBAR, 4, (uint32_t)MEMMAP_ECAM_BASE | PCIEXBAR_ENABLE);
 	pci_cfg_set_wmask(pd, PCIEXBAR, 4, 0xfc000007);

@@ -86,6 +86,9 @@ lpc_cfg_write(struct pci_dev *pd, unsigned off, unsigned width, uint32_t value)
 static void
 lpc_registers(struct pci_dev *pd)
 {
+	/* 13.1.3: always decoding; OVMF takes it for an ISA bridge by that. */
+	pci_fix_command(
+	    pd, PCI_COMMAND_IO | PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
 	pci_cfg_set(pd, PMBASE, 4, PORT_PMBASE | PCI_BAR_IO_SPACE);
 	pci_cfg_set_wmask(pd, PMBASE, 4, PMBASE_ADDR);
 	pci_cfg_set(pd, ACPI_CNTL, 1, ACPI_CNTL_ENABLE);

@@ -114,6 +114,8 @@ pci_cfg_write(struct pci_dev *pd, unsigned off, unsigned width, uint64_t v);
 /* Store through the writable mask; for models' cfg_write hooks. */
 void
 pci_cfg_store(struct pci_dev *pd, unsigned off, unsigned width, uint32_t v);
+/* Command bits that are always set and that the guest cannot change. */
+void pci_fix_command(struct pci_dev *pd, uint16_t bits);
 /* Move the ECAM window; size 0 turns it off. For a model's cfg_write hook. */
 void pci_ecam_move(struct pci_bus *pb, uint64_t base, uint64_t size);
 

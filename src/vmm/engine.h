@@ -51,7 +51,7 @@ struct engine_vm_config {
 	unsigned max_vcpus;
 	bool x2apic_ids; /* APIC ids above 254 exist */
 	bool strict_msr; /* unknown MSRs fault; else read 0, writes dropped */
-	bool exit_on_pause;
+	bool exit_on_pause; /* a hint; KVM decides by itself */
 };
 
 struct engine_vcpu_config {

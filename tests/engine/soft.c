@@ -217,6 +217,9 @@ soft_test_run(struct regs *r, bool fp, struct fault *f)
 	soft_set_rflags(cpu, r->rflags);
 	if (fp)
 		memcpy(cpu->xsave, r->xsave, XSAVE_SIZE);
+	/* Half of the cases find everything in place. */
+	if (fp && (r->gpr[0] & 1) != 0)
+		soft_fp_make_live(cpu, SOFT_FP_LIVE);
 	*f = (struct fault){ .vector = -1 };
 	why = setjmp(cpu->fault);
 	if (why == 0 || why == RESTART) {

@@ -203,7 +203,8 @@ struct soft_cpu {
 	 */
 	uint8_t xsave[SOFT_XSAVE_SIZE] __attribute__((aligned(64)));
 	struct soft_fp *fp;
-	uint8_t fp_live; /* SOFT_FP_X87, SOFT_FP_MXCSR */
+	uint8_t fp_live; /* SOFT_FP_X87 and on, fpu.h */
+	uint64_t fp_data; /* operand of the running x87 operation */
 
 	/* MSRs without a home of their own */
 	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
@@ -420,15 +421,6 @@ soft_reg8(struct soft_cpu *cpu, const struct x86_insn *in, unsigned r)
 
 /* ---- FP and SIMD ---- */
 
-/*
- * Execute a row marked X86_A_FPSIMD. The caller has checked what is common: the
- * row's feature is offered, CR0.EM/TS (#UD, #NM), CR4.OSFXSR, and XCR0 for
- * VEX. The callee checks alignment (X86_A_AL: #GP(0)), pending x87 errors
- * (#MF), unmasked SIMD exceptions (#XM, or #UD without CR4.OSXMMEXCPT).
- * Guest state is cpu->xsave; flags through soft_set_arith_flags(). Returns 0,
- * or -1 for "cannot emulate this" (nothing changed).
- */
-int soft_exec_fpsimd(struct soft_cpu *cpu, const struct x86_insn *in);
 /* FNINIT and MXCSR reset, all registers 0 (RESET). */
 void soft_fp_reset(struct soft_cpu *cpu);
 

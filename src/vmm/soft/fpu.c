@@ -11,6 +11,8 @@
 #define MXCSR_VALID 0xffffu
 #define FCW_RESET 0x037fu
 
+const struct soft_fp_thunk soft_fp_no_thunk;
+
 /* ---- live state ---- */
 
 static uint32_t
@@ -45,7 +47,7 @@ soft_fp_make_live(struct soft_cpu *cpu, unsigned what)
 	what &= ~(unsigned)cpu->fp_live;
 	if (what == 0)
 		return;
-	if (cpu->fp_live == 0) {
+	if ((cpu->fp_live & SOFT_FP_LIVE) == 0) {
 		fp->host_mxcsr = get_mxcsr();
 		soft_fp_enter_thread(cpu);
 	}
@@ -84,7 +86,7 @@ soft_fp_sync_slow(struct soft_cpu *cpu)
 		save_x87(cpu);
 	if (cpu->fp_live & SOFT_FP_MXCSR)
 		memcpy(cpu->xsave + SOFT_MXCSR, &mxcsr, sizeof(mxcsr));
-	cpu->fp_live = 0;
+	cpu->fp_live &= (uint8_t)~SOFT_FP_LIVE;
 	set_mxcsr(cpu->fp->host_mxcsr);
 }
 
@@ -132,25 +134,14 @@ note_address(struct soft_cpu *cpu, const struct x86_insn *in,
 		memcpy(cpu->xsave + SOFT_X87_FDP, &fdp, sizeof(fdp));
 }
 
-static _Noreturn void
-raise_fp(struct soft_cpu *cpu, unsigned vector)
+void
+soft_fp_failed(struct soft_cpu *cpu, unsigned vector)
 {
 	if (vector == X86_EXC_GP)
 		soft_raise_error(cpu, vector, 0);
 	if (vector == X86_EXC_XM && !(cpu->cr4 & X86_CR4_OSXMMEXCPT))
 		vector = X86_EXC_UD;
 	soft_raise(cpu, vector);
-}
-
-void
-soft_fp_run_code(struct soft_cpu *cpu, const struct soft_fp_thunk *t, void *mem)
-{
-	uint32_t r = t->code(cpu, mem);
-
-	if (unlikely(r & SOFT_FP_FAILED))
-		raise_fp(cpu, r & 0xff);
-	if (t->flags)
-		cpu->fl = (uint16_t)r;
 }
 
 /* ---- memory operands ---- */
@@ -214,7 +205,7 @@ run_bounced(struct soft_cpu *cpu, const struct soft_fp_thunk *t)
 	memset(pattern, 0xa7, sizeof(pattern));
 	memcpy(cpu->fp->bounce, pattern, sizeof(pattern));
 	soft_fp_make_live(cpu, t->live);
-	soft_fp_run_code(cpu, t, cpu->fp->bounce);
+	t->code(cpu, cpu->fp->bounce, NULL);
 	return !t->x87 || memcmp(cpu->fp->bounce, pattern, t->size) != 0;
 }
 
@@ -270,18 +261,20 @@ run_live(struct soft_cpu *cpu, const struct soft_fp_thunk *t, void *mem)
 {
 	if (unlikely((t->live & ~cpu->fp_live) != 0))
 		soft_fp_make_live(cpu, t->live);
-	soft_fp_run_code(cpu, t, mem);
+	t->code(cpu, mem, NULL);
 }
 
-int
+void
 soft_fp_run(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
 	uint64_t lin = 0;
 	void *p;
 
-	if (unlikely(t->special != NULL))
-		return t->special(cpu, in, t);
+	if (unlikely(t->special != NULL)) {
+		t->special(cpu, in, t);
+		return;
+	}
 	if (t->mem == SOFT_FP_NO_MEM) {
 		run_live(cpu, t, NULL);
 	} else {
@@ -295,32 +288,20 @@ soft_fp_run(struct soft_cpu *cpu, const struct x86_insn *in,
 	}
 	if (t->x87)
 		note_address(cpu, in, t, lin);
-	return 0;
-}
-
-int
-soft_exec_fpsimd(struct soft_cpu *cpu, const struct x86_insn *in)
-{
-	const struct soft_fp_thunk *t = soft_fp_find(cpu, in);
-
-	if (t == NULL)
-		return -1;
-	return soft_fp_run(cpu, in, t);
 }
 
 /* ---- instructions with a twist ---- */
 
-int
+void
 soft_fp_fninit(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
 	soft_fp_make_live(cpu, t->live);
-	soft_fp_run_code(cpu, t, NULL);
+	t->code(cpu, NULL, NULL);
 	memset(cpu->xsave + SOFT_X87_FOP, 0, SOFT_MXCSR - SOFT_X87_FOP);
-	return 0;
 }
 
-int
+void
 soft_fp_ldmxcsr(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -332,10 +313,9 @@ soft_fp_ldmxcsr(struct soft_cpu *cpu, const struct x86_insn *in,
 	memcpy(cpu->xsave + SOFT_MXCSR, &v, sizeof(v));
 	if (cpu->fp_live & SOFT_FP_MXCSR)
 		set_mxcsr(v);
-	return 0;
 }
 
-int
+void
 soft_fp_stmxcsr(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -343,11 +323,10 @@ soft_fp_stmxcsr(struct soft_cpu *cpu, const struct x86_insn *in,
 	    cpu->fp_live & SOFT_FP_MXCSR ? get_mxcsr() : saved_mxcsr(cpu);
 
 	soft_write(cpu, operand_address(cpu, in, t), &v, sizeof(v));
-	return 0;
 }
 
 /* VZEROUPPER, VZEROALL (VEX.L = 1); eight registers outside 64-bit code. */
-int
+void
 soft_fp_vzero(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -356,5 +335,4 @@ soft_fp_vzero(struct soft_cpu *cpu, const struct x86_insn *in,
 	memset(cpu->xsave + SOFT_YMMH(0), 0, 16 * n);
 	if (in->vl)
 		memset(cpu->xsave + SOFT_XMM(0), 0, 16 * n);
-	return 0;
 }

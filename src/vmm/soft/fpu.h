@@ -15,8 +15,8 @@
  *
  * Unmasked exceptions: SIMD ones, and pending x87 ones that the next waiting
  * instruction reports, arrive as SIGFPE with the host's RIP in a thunk; the
- * handler makes the thunk return failure and the guest gets #XM or #MF. The
- * same goes for what the host refuses with #UD or #GP.
+ * handler goes on in soft_fp_failed() and the guest gets #XM or #MF. The same
+ * goes for what the host refuses with #UD or #GP.
  *
  * Thunks live in a bounded cache of the vCPU, written through one mapping and
  * executed through another. When it is full all of them go.
@@ -28,30 +28,40 @@
 
 #include "vmm/soft/cpu.h"
 
-/* What a thunk needs to be live. */
-#define SOFT_FP_X87 1
-#define SOFT_FP_MXCSR 2
+/*
+ * soft_cpu.fp_live: what is in the host's registers, and which instructions
+ * were found to be allowed since the control registers changed last.
+ */
+#define SOFT_FP_X87 0x01
+#define SOFT_FP_MXCSR 0x02
+#define SOFT_FP_LIVE 0x03
+#define SOFT_FP_X87_ON 0x10 /* and MMX */
+#define SOFT_FP_SSE_ON 0x20
+#define SOFT_FP_AVX_ON 0x40
 
 enum soft_fp_mem { SOFT_FP_NO_MEM, SOFT_FP_LOAD, SOFT_FP_STORE };
 
-/* Runs the instruction; mem is the rewritten memory operand. */
-typedef uint32_t soft_fp_code(struct soft_cpu *cpu, void *mem);
-/* Result of soft_fp_code: failed, with the vector; else the new cpu->fl. */
-#define SOFT_FP_FAILED 0x80000000u
+struct soft_op;
+/*
+ * Runs the instruction; mem is the rewritten memory operand. With op it is an
+ * operation and goes on to the next one; NULL: it just returns. Instructions
+ * that fail end in soft_raise().
+ */
+typedef const struct soft_op *
+soft_fp_code(struct soft_cpu *cpu, void *mem, const struct soft_op *op);
 
 #define SOFT_FP_KEY 16
 
 struct soft_fp_thunk {
 	soft_fp_code *code;
 	/* Does more than run code; NULL: it is all. */
-	int (*special)(struct soft_cpu *cpu, const struct x86_insn *in,
+	void (*special)(struct soft_cpu *cpu, const struct x86_insn *in,
 	    const struct soft_fp_thunk *t);
 	uint32_t serial; /* of the cache's content */
 	uint8_t live; /* SOFT_FP_X87, SOFT_FP_MXCSR */
 	uint8_t mem; /* enum soft_fp_mem */
 	uint8_t size; /* of the memory operand */
 	uint8_t align; /* its alignment - 1 where unaligned means #GP(0) */
-	bool flags; /* writes the arithmetic flags */
 	bool waits; /* reports a pending x87 exception */
 	bool x87; /* leaves its address in FIP, FDP and FOP */
 	uint8_t key[SOFT_FP_KEY];
@@ -68,8 +78,13 @@ void soft_fp_destroy(struct soft_cpu *cpu); /* without one is allowed */
  */
 const struct soft_fp_thunk *
 soft_fp_find(struct soft_cpu *cpu, const struct x86_insn *in);
-/* soft_exec_fpsimd() with the thunk at hand. */
-int soft_fp_run(struct soft_cpu *cpu, const struct x86_insn *in,
+/*
+ * Execute an FPSIMD instruction. The caller has checked what is common: CR0.EM
+ * and TS, CR4.OSFXSR, XCR0 for VEX. This checks alignment (X86_A_AL: #GP(0)),
+ * pending x87 errors (#MF) and unmasked SIMD exceptions (#XM, or #UD without
+ * CR4.OSXMMEXCPT).
+ */
+void soft_fp_run(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t);
 
 /*
@@ -81,8 +96,15 @@ void soft_fp_sync_slow(struct soft_cpu *cpu);
 static inline void
 soft_fp_sync(struct soft_cpu *cpu)
 {
-	if (unlikely(cpu->fp_live != 0))
+	if (unlikely((cpu->fp_live & SOFT_FP_LIVE) != 0))
 		soft_fp_sync_slow(cpu);
+}
+
+/* CR0, CR4 or XCR0 changed: look again at what is allowed. */
+static inline void
+soft_fp_recheck(struct soft_cpu *cpu)
+{
+	cpu->fp_live &= SOFT_FP_LIVE;
 }
 
 /*
@@ -91,11 +113,13 @@ soft_fp_sync(struct soft_cpu *cpu)
  */
 void soft_fp_sanitize(struct soft_cpu *cpu);
 
+/* Of an operation that has none; serial number 0. */
+extern const struct soft_fp_thunk soft_fp_no_thunk;
 /* ---- inside ---- */
 
 void soft_fp_make_live(struct soft_cpu *cpu, unsigned what);
-void soft_fp_run_code(
-    struct soft_cpu *cpu, const struct soft_fp_thunk *t, void *mem);
+/* Where a thunk that failed goes on; the stack is the thunk's. */
+_Noreturn void soft_fp_failed(struct soft_cpu *cpu, unsigned vector);
 
 /* simd_emit.c: host code of an instruction and what to do around it. */
 #define SOFT_FP_CODE_MAX 256
@@ -108,19 +132,20 @@ struct soft_fp_form {
 	bool vex, wide; /* wide: load the upper halves too */
 	bool flags_in, flags_out;
 	bool strings, strings_index, strings_mask; /* PCMPxSTRx */
+	bool address, memory; /* x87: leaves FIP, FOP; FDP */
 };
 /* false: not to be run this way (a special one without host code). */
 bool soft_fp_make_form(const struct x86_insn *in, struct soft_fp_form *ret);
 /* Code at p (SOFT_FP_CODE_MAX bytes); returns its length. */
 unsigned soft_fp_emit(const struct soft_fp_form *f, uint8_t *p);
-/* The exit that a fault leads to. */
-unsigned soft_fp_emit_failure(uint8_t *p);
 unsigned soft_fp_live_needs(const struct x86_insn *in);
+/* x87, and not a control instruction: it leaves its address in FIP. */
+bool soft_fp_leaves_address(const struct x86_insn *in);
 
 /* fpu_env.c: change TOP of the synced state. */
 void soft_fp_set_top(struct soft_cpu *cpu, unsigned top);
 
-typedef int soft_fp_special(struct soft_cpu *cpu, const struct x86_insn *in,
+typedef void soft_fp_special(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t);
 /* fpu_env.c, simd_mask.c: instructions that are more than their thunk. */
 soft_fp_special soft_fp_fldenv, soft_fp_fnstenv, soft_fp_frstor, soft_fp_fnsave,

@@ -244,7 +244,7 @@ check_pending(struct soft_cpu *cpu)
 		soft_raise(cpu, X86_EXC_MF);
 }
 
-int
+void
 soft_fp_fldenv(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -256,10 +256,9 @@ soft_fp_fldenv(struct soft_cpu *cpu, const struct x86_insn *in,
 	lin = soft_ea(cpu, in, env_size(in), false);
 	soft_read(cpu, lin, image, env_size(in));
 	unpack(cpu, in, image);
-	return 0;
 }
 
-int
+void
 soft_fp_fnstenv(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -272,10 +271,9 @@ soft_fp_fnstenv(struct soft_cpu *cpu, const struct x86_insn *in,
 	cpu->xsave[SOFT_X87_FCW] |= FCW_MASKS;
 	cpu->xsave[SOFT_X87_FSW] &= 0x7f;
 	cpu->xsave[SOFT_X87_FSW + 1] &= 0x7f;
-	return 0;
 }
 
-int
+void
 soft_fp_frstor(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -291,10 +289,9 @@ soft_fp_frstor(struct soft_cpu *cpu, const struct x86_insn *in,
 		memset(cpu->xsave + SOFT_ST(i), 0, 16);
 		memcpy(cpu->xsave + SOFT_ST(i), image + n + 10 * i, 10);
 	}
-	return 0;
 }
 
-int
+void
 soft_fp_fnsave(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -310,5 +307,4 @@ soft_fp_fnsave(struct soft_cpu *cpu, const struct x86_insn *in,
 	soft_fp_set_top(cpu, 0);
 	memset(cpu->xsave, 0, SOFT_MXCSR);
 	put16(cpu->xsave + SOFT_X87_FCW, 0x037f);
-	return 0;
 }

@@ -57,8 +57,8 @@ operand_mem(const struct x86_insn *in, unsigned n)
  * Fill in the memory operand; which way to compute its address. aux: the
  * handler needs the instruction.
  */
-static enum soft_ea_kind
-lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off)
+enum soft_ea_kind
+soft_lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off)
 {
 	int64_t disp = in->disp;
 
@@ -102,7 +102,7 @@ two_operands(struct soft_op *op, const struct x86_insn *in, unsigned off,
 	if (r0 >= 0 && operand_imm(in, 1))
 		return forms[SOFT_RI];
 	if (r0 >= 0 && operand_mem(in, 1))
-		return forms[SOFT_RM + lower_ea(op, in, off)];
+		return forms[SOFT_RM + soft_lower_ea(op, in, off)];
 	if (!operand_mem(in, 0))
 		return NULL;
 	if (r1 < 0 && !operand_imm(in, 1))
@@ -112,8 +112,8 @@ two_operands(struct soft_op *op, const struct x86_insn *in, unsigned off,
 		return forms[r1 >= 0 ? SOFT_LOCK_MR : SOFT_LOCK_MI];
 	}
 	if (r1 >= 0)
-		return forms[SOFT_MR + lower_ea(op, in, off)];
-	return forms[SOFT_MI + lower_ea(op, in, off)];
+		return forms[SOFT_MR + soft_lower_ea(op, in, off)];
+	return forms[SOFT_MI + soft_lower_ea(op, in, off)];
 }
 
 static int
@@ -197,7 +197,7 @@ lower_unary(struct soft_op *op, const struct x86_insn *in, unsigned off,
 		op->aux = 1;
 		return forms[SOFT_U_LOCK];
 	}
-	return forms[SOFT_U_M + lower_ea(op, in, off)];
+	return forms[SOFT_U_M + soft_lower_ea(op, in, off)];
 }
 
 static soft_fn *
@@ -227,7 +227,7 @@ lower_movx(
 	op->dst = OP_REG(in->reg);
 	if (r < 0)
 		return soft_movx_ops[is_signed][si][di]
-				    [SOFT_RM + lower_ea(op, in, off)];
+				    [SOFT_RM + soft_lower_ea(op, in, off)];
 	op->src = reg_offset(in, (unsigned)r, sbytes);
 	return soft_movx_ops[is_signed][si][di][SOFT_RR];
 }
@@ -235,7 +235,7 @@ lower_movx(
 static soft_fn *
 lower_lea(struct soft_op *op, const struct x86_insn *in, unsigned off)
 {
-	if (lower_ea(op, in, off) == SOFT_EA_G)
+	if (soft_lower_ea(op, in, off) == SOFT_EA_G)
 		return NULL;
 	op->dst = OP_REG(in->reg);
 	return soft_lea_ops[size_index(in->opsize) - 1];
@@ -266,7 +266,7 @@ lower_push_pop(struct soft_op *op, const struct x86_insn *in, unsigned off)
 	}
 	if (!operand_mem(in, 0))
 		return NULL;
-	ea = lower_ea(op, in, off);
+	ea = soft_lower_ea(op, in, off);
 	return ea == SOFT_EA_G ? NULL : soft_push_m[ea];
 }
 
@@ -392,7 +392,7 @@ lower_branch(struct soft_cpu *cpu, struct soft_op *op,
 			op->fn = soft_call_r;
 			return 1;
 		}
-		ea = lower_ea(op, in, off);
+		ea = soft_lower_ea(op, in, off);
 		op->fn = soft_call_m[ea];
 		return 1;
 	case X86_MN_JMP:
@@ -401,7 +401,7 @@ lower_branch(struct soft_cpu *cpu, struct soft_op *op,
 			op->fn = soft_jmp_r;
 			return 1;
 		}
-		ea = lower_ea(op, in, off);
+		ea = soft_lower_ea(op, in, off);
 		op->fn = soft_jmp_m[ea];
 		return 1;
 	case X86_MN_RET:
@@ -436,29 +436,6 @@ soft_lower_fault(struct soft_op *op, unsigned off, unsigned vector)
 	op->imm = vector;
 }
 
-static unsigned
-fp_kind(const struct x86_insn *in)
-{
-	if (in->row->mn == X86_MN_FWAIT)
-		return 4;
-	if (in->row->map >= X86_MAP_V0F)
-		return 3;
-	if (in->row->feature == X86_FEAT_X87)
-		return 0;
-	for (unsigned i = 0; i < 2; i++) {
-		unsigned c = x86_op_class(in, i);
-
-		if (c == X86_OC_V || c == X86_OC_W || c == X86_OC_U)
-			return 2;
-	}
-	return in->row->feature == X86_FEAT_MMX ||
-		x86_op_class(in, 0) == X86_OC_P ||
-		x86_op_class(in, 1) == X86_OC_P ||
-		x86_op_class(in, 1) == X86_OC_N
-	    ? 1
-	    : 2;
-}
-
 static bool
 offered(struct soft_cpu *cpu, const struct x86_insn *in)
 {
@@ -491,8 +468,7 @@ soft_lower(struct soft_cpu *cpu, struct soft_op *op, const struct x86_insn *in,
 		return 1;
 	}
 	if (row->attr & X86_A_FPSIMD) {
-		op->aux = (uint8_t)fp_kind(in);
-		op->fn = soft_op_fpsimd;
+		soft_lower_fpsimd(cpu, op, in, off);
 		return 1;
 	}
 	if (row->attr & X86_A_BR) {

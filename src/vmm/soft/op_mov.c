@@ -2,7 +2,6 @@
  * Operations: moves, stack, conditional moves; and the slow halves of memory
  * access.
  */
-#include "vmm/soft/fpu.h"
 #include "vmm/soft/ops.h"
 
 uint64_t
@@ -182,51 +181,6 @@ OP(op_insn_end)
 	return NULL;
 }
 
-/* aux: 0 = x87, 1 = MMX, 2 = SSE, 3 = AVX, 4 = FWAIT */
-COLD static void
-check_fp(struct soft_cpu *cpu, unsigned kind)
-{
-	bool avx = (cpu->cr4 & X86_CR4_OSXSAVE) && (cpu->xcr0 & 6) == 6 &&
-	    (cpu->cr0 & X86_CR0_PE) && !(cpu->rflags & X86_FL_VM);
-
-	if (kind == 4) {
-		if ((cpu->cr0 & X86_CR0_MP) && (cpu->cr0 & X86_CR0_TS))
-			soft_raise(cpu, X86_EXC_NM);
-		return;
-	}
-	if (kind == 0 && (cpu->cr0 & (X86_CR0_EM | X86_CR0_TS)))
-		soft_raise(cpu, X86_EXC_NM);
-	if (kind == 3 && !avx)
-		soft_raise(cpu, X86_EXC_UD);
-	if ((kind == 1 || kind == 2) && (cpu->cr0 & X86_CR0_EM))
-		soft_raise(cpu, X86_EXC_UD);
-	if (kind == 2 && !(cpu->cr4 & X86_CR4_OSFXSR))
-		soft_raise(cpu, X86_EXC_UD);
-	if (cpu->cr0 & X86_CR0_TS)
-		soft_raise(cpu, X86_EXC_NM);
-}
-
-OP(op_fpsimd)
-{
-	const struct soft_fp_thunk *t;
-
-	cpu->cur_off = op->off;
-	if (unlikely((cpu->cr0 & (X86_CR0_EM | X86_CR0_TS)) || op->aux >= 3 ||
-		!(cpu->cr4 & X86_CR4_OSFXSR)))
-		check_fp(cpu, op->aux);
-	t = (const struct soft_fp_thunk *)op->imm;
-	if (unlikely(t == NULL || t->serial != op->gen)) {
-		t = soft_fp_find(cpu, op->insn);
-		if (t == NULL)
-			soft_fail(cpu, "FP or SIMD instruction");
-		((struct soft_op *)op)->imm = (uint64_t)t;
-		((struct soft_op *)op)->gen = t->serial;
-	}
-	if (unlikely(soft_fp_run(cpu, op->insn, t) < 0))
-		soft_fail(cpu, "FP or SIMD instruction");
-	NEXT(op + 1);
-}
-
 OP(op_fault)
 {
 	cpu->cur_off = op->off;
@@ -236,5 +190,4 @@ OP(op_fault)
 }
 
 soft_fn *const soft_op_insn = op_insn, *const soft_op_insn_end = op_insn_end,
-	       *const soft_op_fpsimd = op_fpsimd,
 	       *const soft_op_fault = op_fault;

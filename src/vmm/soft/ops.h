@@ -322,7 +322,14 @@ extern soft_fn *const soft_jmp_m[SOFT_EA_COUNT],
 /* Reached through struct x86_insn: imm is a soft_insn_fn. */
 typedef void soft_insn_fn(struct soft_cpu *cpu, const struct x86_insn *in);
 extern soft_fn *const soft_op_insn, *const soft_op_insn_end;
-extern soft_fn *const soft_op_fpsimd, *const soft_op_fault;
+extern soft_fn *const soft_op_fault;
+
+/* lower.c */
+enum soft_ea_kind soft_lower_ea(
+    struct soft_op *op, const struct x86_insn *in, unsigned off);
+/* op_simd.c */
+void soft_lower_fpsimd(struct soft_cpu *cpu, struct soft_op *op,
+    const struct x86_insn *in, unsigned off);
 /* By mnemonic; NULL = not implemented. insn.c */
 soft_insn_fn *soft_insn_for(const struct x86_row *row);
 

@@ -16,7 +16,6 @@
 #include "vmm/soft/fpu_cache.h"
 
 #define CODE_SIZE (512u * 1024)
-#define CODE_FIRST 64 /* the failure exit comes before */
 
 /* The cache whose thunks this thread may be in. */
 static _Thread_local struct soft_fp *thread_fp;
@@ -57,7 +56,7 @@ pass_on(int sig, siginfo_t *si, void *ctx)
 }
 
 /*
- * A guest's instruction failed: go on at the failure exit. What it left in
+ * A guest's instruction failed: go on in soft_fp_failed(). What it left in
  * MXCSR and in the x87 status comes back with the signal frame, so it is live
  * after that as if no signal had been.
  */
@@ -72,8 +71,9 @@ on_signal(int sig, siginfo_t *si, void *ctx)
 		if (signals[i].sig != sig || g[REG_TRAPNO] != signals[i].trap ||
 		    (uint64_t)g[REG_RIP] - (uint64_t)fp->exec >= CODE_SIZE)
 			continue;
-		g[REG_RAX] = (greg_t)(SOFT_FP_FAILED | signals[i].vector);
-		g[REG_RIP] = (greg_t)(uint64_t)fp->exec;
+		/* RDI is the vCPU all the time. */
+		g[REG_RSI] = signals[i].vector;
+		g[REG_RIP] = (greg_t)(uintptr_t)soft_fp_failed;
 		return;
 	}
 	pass_on(sig, si, ctx);
@@ -123,7 +123,7 @@ static void
 forget_all(struct soft_fp *fp)
 {
 	memset(fp->hash, 0, sizeof(fp->hash));
-	fp->used = CODE_FIRST;
+	fp->used = 0;
 	fp->nthunks = 0;
 	fp->serial++;
 	for (unsigned i = 0; i < SOFT_FP_THUNKS; i++)
@@ -148,7 +148,6 @@ soft_fp_create(struct soft_cpu *cpu)
 		soft_fp_destroy(cpu);
 		return rc;
 	}
-	soft_fp_emit_failure(fp->write);
 	forget_all(fp);
 	return 0;
 }
@@ -206,32 +205,6 @@ special_of(const struct x86_insn *in)
 	}
 }
 
-/* x87 instructions that leave their address; control instructions do not. */
-static bool
-leaves_address(const struct x86_insn *in)
-{
-	if (in->row->map != X86_MAP_M1)
-		return false;
-	switch ((int)in->row->mn) {
-	case X86_MN_FWAIT:
-	case X86_MN_FLDCW:
-	case X86_MN_FNSTCW:
-	case X86_MN_FNSTSW:
-	case X86_MN_FNCLEX:
-	case X86_MN_FNINIT:
-	case X86_MN_FNENI:
-	case X86_MN_FNDISI:
-	case X86_MN_FNSETPM:
-	case X86_MN_FLDENV:
-	case X86_MN_FNSTENV:
-	case X86_MN_FRSTOR:
-	case X86_MN_FNSAVE:
-		return false;
-	default:
-		return true;
-	}
-}
-
 /* x87 and MMX instructions look at ES first, but for the no-wait forms. */
 static bool
 is_waiting(const struct x86_insn *in)
@@ -277,11 +250,10 @@ describe(const struct x86_insn *in, struct soft_fp_thunk *t)
 	bool dest0 = class0 == X86_OC_E || class0 == X86_OC_M ||
 	    class0 == X86_OC_W || class0 == X86_OC_Q;
 
-	t->special = special_of(in);
+	*t = (struct soft_fp_thunk){ .special = special_of(in) };
 	t->live = (uint8_t)soft_fp_live_needs(in);
-	t->flags = x86_flag_info[in->row->flags].written != 0;
 	t->waits = is_waiting(in);
-	t->x87 = leaves_address(in);
+	t->x87 = soft_fp_leaves_address(in);
 	t->mem = SOFT_FP_NO_MEM;
 	if (in->has_modrm && in->mod != 3 && in->mem_size != 0) {
 		t->mem =
@@ -331,8 +303,8 @@ make_thunk(struct soft_fp *fp, const struct x86_insn *in,
 	    fp->used + SOFT_FP_CODE_MAX > CODE_SIZE)
 		forget_all(fp);
 	t = &fp->thunk[fp->nthunks];
-	*t = (struct soft_fp_thunk){ .serial = fp->serial };
 	describe(in, t);
+	t->serial = fp->serial;
 	memcpy(t->key, key, SOFT_FP_KEY);
 	t->code = (soft_fp_code *)(uintptr_t)(fp->exec + fp->used);
 	fp->used += (soft_fp_emit(f, fp->write + fp->used) + 15) & ~15u;

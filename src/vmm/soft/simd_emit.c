@@ -1,13 +1,14 @@
 /*
  * Host code for one guest instruction.
  *
- * A thunk is called as code(cpu, mem): RDI = cpu, RSI = the memory operand.
- * Vector registers keep their numbers and the general register, of which FP
- * and SIMD instructions have at most one, becomes RAX.
+ * A thunk is called as code(cpu, mem, op): RDI = cpu, RSI = the memory operand,
+ * RDX = op. Vector registers keep their numbers and the general register, of
+ * which FP and SIMD instructions have at most one, becomes RAX.
  */
-#include "vmm/soft/fpu.h"
-
 #include <stddef.h>
+
+#include "vmm/soft/fpu.h"
+#include "vmm/soft/ops.h"
 
 #define OFF_GPR(n) \
 	((uint32_t)(offsetof(struct soft_cpu, gpr) + 8 * (size_t)(n)))
@@ -15,6 +16,8 @@
 #define OFF_XSAVE ((uint32_t)offsetof(struct soft_cpu, xsave))
 #define OFF_XMM(n) (OFF_XSAVE + SOFT_XMM(n))
 #define OFF_YMMH(n) (OFF_XSAVE + SOFT_YMMH(n))
+#define OFF_RIP ((uint32_t)offsetof(struct soft_cpu, base_rip))
+#define OFF_DATA ((uint32_t)offsetof(struct soft_cpu, fp_data))
 
 #define GPR_NONE 16
 #define RM_RSI 6
@@ -197,6 +200,8 @@ soft_fp_make_form(const struct x86_insn *in, struct soft_fp_form *f)
 	*f = (struct soft_fp_form){ .gpr = GPR_NONE };
 	f->vex = in->pfx & X86_PFX_VEX;
 	f->wide = f->vex && in->vl;
+	f->address = soft_fp_leaves_address(in);
+	f->memory = in->mem_size != 0;
 	f->flags_in = fi->read != 0;
 	f->flags_out = fi->written != 0;
 	find_registers(in, f);
@@ -233,6 +238,13 @@ static void
 put(struct out *o, unsigned b)
 {
 	o->p[o->n++] = (uint8_t)b;
+}
+
+static void
+put_bytes(struct out *o, const char *bytes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		put(o, (uint8_t)bytes[i]);
 }
 
 /* modrm and disp32 for (RDI + disp) */
@@ -291,6 +303,7 @@ put_loads(struct out *o, const struct soft_fp_form *f)
 			move_high(o, false, r);
 	}
 	if (f->strings) {
+		put_bytes(o, "\x49\x89\xd0", 3); /* mov %rdx, %r8 */
 		mov64(o, false, X86_RAX, OFF_GPR(X86_RAX));
 		mov64(o, false, X86_RDX, OFF_GPR(X86_RDX));
 	} else if (f->gpr != GPR_NONE && f->gpr_dir == SOFT_FP_LOAD) {
@@ -330,40 +343,77 @@ put_stores(struct out *o, const struct soft_fp_form *f)
 	}
 }
 
+/* lahf; seto %al; mov %ax, fl */
 static void
-put_bytes(struct out *o, const char *bytes, unsigned n)
+put_flags(struct out *o)
 {
-	for (unsigned i = 0; i < n; i++)
-		put(o, (uint8_t)bytes[i]);
+	put_bytes(o, "\x9f\x0f\x90\xc0\x66\x89", 6);
+	put_rdi(o, X86_RAX, OFF_FL);
+}
+
+/* FIP = base_rip + op->off, FOP = the upper half of op->gen, FDP = fp_data */
+static void
+put_address(struct out *o, bool memory)
+{
+	put_bytes(o, "\x0f\xb7\x42", 3); /* movzwl off(%rdx), %eax */
+	put(o, offsetof(struct soft_op, off));
+	put_bytes(o, "\x48\x03", 2); /* add base_rip(%rdi), %rax */
+	put_rdi(o, X86_RAX, OFF_RIP);
+	mov64(o, true, X86_RAX, OFF_XSAVE + SOFT_X87_FIP);
+	put_bytes(o, "\x8b\x42", 2); /* mov gen+4(%rdx), %eax */
+	put(o, offsetof(struct soft_op, gen) + 4);
+	put_bytes(o, "\x66\x89", 2);
+	put_rdi(o, X86_RAX, OFF_XSAVE + SOFT_X87_FOP);
+	if (memory) {
+		mov64(o, false, X86_RAX, OFF_DATA);
+		mov64(o, true, X86_RAX, OFF_XSAVE + SOFT_X87_FDP);
+	}
+}
+
+/* On to the next operation, as NEXT(op + 1) of ops.h does. */
+static void
+put_next(struct out *o)
+{
+#ifdef SOFT_LOOP
+	put_bytes(o, "\x48\x8d\x42", 3); /* lea size(%rdx), %rax */
+	put(o, sizeof(struct soft_op));
+	put(o, 0xc3);
+#else
+	put_bytes(o, "\x48\x8d\x72", 3); /* lea size(%rdx), %rsi */
+	put(o, sizeof(struct soft_op));
+	put_bytes(o, "\xff\x26", 2); /* jmp *(%rsi) */
+#endif
 }
 
 unsigned
 soft_fp_emit(const struct soft_fp_form *f, uint8_t *p)
 {
 	struct out o = { .p = p };
+	unsigned skip;
 
 	put_bytes(&o, "\xf3\x0f\x1e\xfa", 4); /* endbr64 */
 	put_loads(&o, f);
 	for (unsigned i = 0; i < f->len; i++)
 		put(&o, f->insn[i]);
 	put_stores(&o, f);
-	if (f->flags_out) /* lahf; seto %al; movzwl %ax, %eax */
-		put_bytes(&o, "\x9f\x0f\x90\xc0\x0f\xb7\xc0", 7);
-	else /* xor %eax, %eax */
-		put_bytes(&o, "\x31\xc0", 2);
+	if (f->flags_out)
+		put_flags(&o);
 	if (f->wide)
 		put_bytes(&o, "\xc5\xf8\x77", 3); /* vzeroupper */
+	if (f->strings)
+		put_bytes(&o, "\x4c\x89\xc2", 3); /* mov %r8, %rdx */
+	put_bytes(&o, "\x48\x85\xd2\x74", 4); /* test %rdx, %rdx; jz */
+	skip = o.n;
+	put(&o, 0);
+	if (f->address)
+		put_address(&o, f->memory);
+	put_next(&o);
+	p[skip] = (uint8_t)(o.n - skip - 1);
 	put(&o, 0xc3);
 	return o.n;
 }
-
-/* The handler has put the result in RAX; no thunk pushes anything. */
-unsigned
-soft_fp_emit_failure(uint8_t *p)
-{
-	p[0] = 0xc3;
-	return 1;
-}
+_Static_assert(offsetof(struct soft_op, fn) == 0, "put_next");
+_Static_assert(sizeof(struct soft_op) < 128, "put_next");
 
 /* ---- what must be live ---- */
 
@@ -413,4 +463,29 @@ soft_fp_live_needs(const struct x86_insn *in)
 			need |= SOFT_FP_X87;
 	}
 	return need;
+}
+
+bool
+soft_fp_leaves_address(const struct x86_insn *in)
+{
+	if (in->row->map != X86_MAP_M1)
+		return false;
+	switch ((int)in->row->mn) {
+	case X86_MN_FWAIT:
+	case X86_MN_FLDCW:
+	case X86_MN_FNSTCW:
+	case X86_MN_FNSTSW:
+	case X86_MN_FNCLEX:
+	case X86_MN_FNINIT:
+	case X86_MN_FNENI:
+	case X86_MN_FNDISI:
+	case X86_MN_FNSETPM:
+	case X86_MN_FLDENV:
+	case X86_MN_FNSTENV:
+	case X86_MN_FRSTOR:
+	case X86_MN_FNSAVE:
+		return false;
+	default:
+		return true;
+	}
 }

@@ -93,7 +93,7 @@ masked_store(struct soft_cpu *cpu, const struct x86_insn *in, uint64_t lin,
  * 38 2C-2F (PS, PD by the low bit) and 8C, 8E (D, Q by VEX.W); bit 1 of the
  * opcode is the direction. Segment limits are checked for the whole operand.
  */
-int
+void
 soft_fp_vmaskmov(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -105,14 +105,13 @@ soft_fp_vmaskmov(struct soft_cpu *cpu, const struct x86_insn *in,
 			: soft_host_read(cpu, lin, t->size);
 
 	if (likely(p != NULL)) {
-		soft_fp_run_code(cpu, t, p);
-		return 0;
+		t->code(cpu, p, NULL);
+		return;
 	}
 	if (store)
 		masked_store(cpu, in, lin, wide ? 8 : 4, t->size);
 	else
 		masked_load(cpu, in, lin, wide ? 8 : 4, t->size);
-	return 0;
 }
 
 /* ---- MASKMOVQ, MASKMOVDQU ---- */
@@ -134,7 +133,7 @@ string_address(struct soft_cpu *cpu, const struct x86_insn *in, unsigned size)
 	return soft_seg_lin(cpu, in->seg, off, size, true);
 }
 
-int
+void
 soft_fp_maskmov(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -168,7 +167,6 @@ soft_fp_maskmov(struct soft_cpu *cpu, const struct x86_insn *in,
 	for (unsigned i = 0; i < n; i++)
 		if (mask[i] >> 7)
 			soft_write(cpu, lin + i, v + i, 1);
-	return 0;
 }
 
 /* ---- gathers ---- */
@@ -230,7 +228,7 @@ gather_address(struct soft_cpu *cpu, const struct x86_insn *in,
  * A fault at one element leaves those before it done, with their mask bits
  * cleared (Intel SDM vol. 2, VGATHERDPS).
  */
-int
+void
 soft_fp_gather(struct soft_cpu *cpu, const struct x86_insn *in,
     const struct soft_fp_thunk *t)
 {
@@ -260,5 +258,4 @@ soft_fp_gather(struct soft_cpu *cpu, const struct x86_insn *in,
 	memset(mask.b, 0, sizeof(mask.b));
 	store_vec(cpu, in->vvvv, &mask, 16);
 	store_vec(cpu, in->reg, &dst, width);
-	return 0;
 }

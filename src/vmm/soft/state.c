@@ -34,6 +34,7 @@ soft_cpu_reset(struct soft_cpu *cpu, bool init)
 	cpu->cr0 = init ? (cpu->cr0 & (X86_CR0_CD | X86_CR0_NW)) | X86_CR0_ET
 			: 0x60000010;
 	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->efer = 0;
+	soft_fp_recheck(cpu);
 	if (!init)
 		cpu->xcr0 = 1; /* INIT leaves it */
 	memset(cpu->dr, 0, sizeof(cpu->dr));
@@ -217,6 +218,7 @@ soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
 	cpu->cr2 = s->cr2;
 	cpu->cr3 = s->cr3;
 	cpu->cr4 = s->cr4;
+	soft_fp_recheck(cpu);
 	cpu->efer = s->efer;
 	cpu->xcr0 = (s->xcr0 & (soft_has(cpu, X86_FEAT_AVX) ? 7 : 3)) | 1;
 	memcpy(cpu->dr, s->dr, sizeof(s->dr));

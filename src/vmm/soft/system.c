@@ -206,6 +206,7 @@ soft_write_cr0(struct soft_cpu *cpu, uint64_t v)
 		}
 	}
 	cpu->cr0 = v;
+	soft_fp_recheck(cpu);
 	if (change & (X86_CR0_PG | X86_CR0_WP | X86_CR0_PE))
 		soft_tlb_flush(cpu, true);
 	soft_mode_changed(cpu);
@@ -244,6 +245,7 @@ write_cr4(struct soft_cpu *cpu, uint64_t v)
 	    (cpu->cr0 & X86_CR0_PG) && !soft_load_pdptes(cpu, cpu->cr3))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->cr4 = v;
+	soft_fp_recheck(cpu);
 	if (change &
 	    (X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP |
 		X86_CR4_SMAP))
@@ -342,6 +344,7 @@ INSN(clts)
 {
 	soft_need_cpl0(cpu);
 	cpu->cr0 &= ~(uint64_t)X86_CR0_TS;
+	soft_fp_recheck(cpu);
 }
 
 INSN(smsw)

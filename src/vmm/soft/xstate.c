@@ -186,6 +186,7 @@ INSN(xgetbv)
 		    (soft_has(cpu, X86_FEAT_AVX) ? XSTATE_AVX : 0))))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->xcr0 = v;
+	soft_fp_recheck(cpu);
 }
 
 void

@@ -1,5 +1,6 @@
 /*
- * The CPU that this engine offers: x86-64-v2, as Intel so that Linux takes TSC
+ * The CPU that this engine offers: x86-64-v3 where the host is one, else v2, as
+ * Intel so that Linux takes TSC
  * and APIC timer frequency from CPUID, with the "not affected" bits that spare
  * it page-table isolation and retpolines (enhanced IBRS is offered and costs
  * one MSR write at boot).
@@ -46,8 +47,8 @@ void
 soft_cpuid_model(struct cpuid_table *t, uint64_t tsc_hz)
 {
 	static const char brand[48] = "zhyve software CPU";
-	/* SSE3 CX16 x2APIC TSC_DEADLINE hypervisor; the rest as the host */
-	uint32_t c1 = BIT(0) | BIT(13) | BIT(21) | BIT(24) | BIT(31);
+	/* SSE3 CX16 x2APIC TSC_DEADLINE XSAVE hypervisor; rest as the host */
+	uint32_t c1 = BIT(0) | BIT(13) | BIT(21) | BIT(24) | BIT(26) | BIT(31);
 	uint32_t c1_host = BIT(1) | BIT(9) | BIT(19) | BIT(20) | BIT(22) |
 	    BIT(23) | BIT(25) | BIT(30);
 	/* FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT
@@ -59,7 +60,15 @@ soft_cpuid_model(struct cpuid_table *t, uint64_t tsc_hz)
 	/* FSRM SPEC_CTRL ARCH_CAPABILITIES SSBD */
 	uint32_t d7 = BIT(4) | BIT(26) | BIT(29);
 
+	/* The upper halves live in the host's: all of AVX2 or nothing. */
+	bool avx =
+	    __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+
 	t->count = 0;
+	if (avx) {
+		c1_host |= BIT(12) | BIT(28) | BIT(29);
+		b7_host |= BIT(5);
+	}
 	c1 |= host(1, 0, 2) & c1_host;
 	b7 |= host(7, 0, 1) & b7_host;
 	add(t, 0, -1, 0x16, text("Genu"), text("ntel"), text("ineI"));
@@ -78,6 +87,11 @@ soft_cpuid_model(struct cpuid_table *t, uint64_t tsc_hz)
 	add(t, 0xb, 0, 0, 1, 0x100, 0);
 	add(t, 0xb, 1, 0, 1, 0x201, 0);
 	add(t, 0xb, 2, 0, 0, 2, 0);
+	/* XSAVE: x87, SSE, AVX; XSAVEOPT */
+	add(t, 0xd, 0, avx ? 7 : 3, 576, avx ? 832 : 576, 0);
+	add(t, 0xd, 1, 1, 0, 0, 0);
+	if (avx)
+		add(t, 0xd, 2, 256, 576, 0, 0);
 	/* TSC = crystal * numerator / denominator; the crystal also clocks
 	 * the APIC timer */
 	add(t, 0x15, -1, (uint32_t)(LAPIC_TIMER_HZ / 1000),

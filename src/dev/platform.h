@@ -17,7 +17,10 @@
 struct platform;
 
 struct platform_config {
-	/* The whole tree, for com1-com4 and the lpc node; NULL = no ports. */
+	/*
+	 * The whole tree, for com1-com4 and the lpc node; NULL = no ports. It
+	 * must outlive the platform.
+	 */
 	const struct config_node *root;
 	bool rtc_localtime; /* RTC holds local time, else UTC */
 	bool fw_cfg; /* lpc.fwcfg=qemu, or needed by the boot path */
@@ -33,7 +36,8 @@ struct platform_config {
 int platform_create(struct vm *vm, const struct platform_config *conf,
     struct platform **ret, struct error *err);
 /*
- * The PM block follows the LPC bridge's PMBASE. Call it before the bridge is
+ * The PM block follows the LPC bridge's PMBASE, and the bridge has the identity
+ * that the lpc node's pcireg.* keys give. Call it before the bridge is
  * added. pb must outlive pf's use, pf the guest's run.
  */
 void platform_attach_pci(struct platform *pf, struct pci_bus *pb);

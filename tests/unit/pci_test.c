@@ -617,6 +617,17 @@ bridge_identities(void)
 	finish();
 }
 
+static void
+lpc_identity(void)
+{
+	start();
+	tap_check_int(config_set(root, "lpc.pcireg.device", "0x7000", &err), 0);
+	pci_bus_set_lpc_conf(pb, config_find_node(root, "lpc"));
+	tap_check_int(add(0, 31, 0, "lpc", NULL), 0);
+	tap_check_u64(cfg_in(31, 0, 4), 0x70008086);
+	finish();
+}
+
 /* ---- chipset registers ---- */
 
 static void
@@ -846,6 +857,47 @@ intx_line(void)
 	finish();
 }
 
+/*
+ * Interrupts are sent from another thread while the guest moves everything
+ * under it (for TSan; what arrives is not determined).
+ */
+static void *
+sender(void *arg)
+{
+	bool *stop = arg;
+
+	for (unsigned i = 0; !__atomic_load_n(stop, __ATOMIC_RELAXED); i++) {
+		pci_msix_send(last, i % 100);
+		pci_msi_send(last);
+		pci_intx_set(last, i % 2 != 0);
+		pci_bus_master(last);
+		pci_bar_addr(last, 0, &(uint64_t){ 0 });
+	}
+	return NULL;
+}
+
+static void
+senders_race_with_registers(void)
+{
+	bool stop = false;
+	pthread_t thread;
+
+	standard();
+	tap_check_int(pthread_create(&thread, NULL, sender, &stop), 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		cfg_out(4, PCI_COMMAND, 2, i % 3 == 0 ? 0 : 0x407 >> (i % 2));
+		cfg_out(4, MSIX_CTRL, 2, (i & 3) << 14);
+		cfg_out(4, MSI_CTRL, 2, i >> 2 & 1);
+		msix_setup(i % 100, i);
+		cfg_out(4, 0x14, 4, 0xd0000000 + (i % 5 << 12));
+		cfg_in(4, PCI_STATUS, 2);
+		fake_load(vm, PBA, 8);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	finish();
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(identity),
 	TAP_TEST(reads_of_every_width),
@@ -865,6 +917,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(slots_are_checked),
 	TAP_TEST(models_are_checked),
 	TAP_TEST(bridge_identities),
+	TAP_TEST(lpc_identity),
 	TAP_TEST(ecam_moves),
 	TAP_TEST(lpc_registers),
 	TAP_TEST(reset_control),
@@ -872,5 +925,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(msix_hostile),
 	TAP_TEST(msi_masks),
 	TAP_TEST(intx_line),
+	TAP_TEST(senders_race_with_registers),
 };
 TAP_MAIN(tests)

@@ -20,6 +20,7 @@
 static const char *const com_names[NCOMS] = { "com1", "com2", "com3", "com4" };
 
 struct platform {
+	const struct config_node *root;
 	struct pit *pit;
 	struct rtc *rtc;
 	struct pm *pm;
@@ -58,6 +59,7 @@ platform_create(struct vm *vm, const struct platform_config *conf,
 
 	if (pf == NULL)
 		return error_set(err, ENOMEM, "platform: out of memory");
+	pf->root = conf->root;
 	rc = pit_create(vm, &pf->pit, err);
 	if (rc == 0)
 		rc = rtc_create(vm, conf->rtc_localtime, &pf->rtc, err);
@@ -91,6 +93,8 @@ void
 platform_attach_pci(struct platform *pf, struct pci_bus *pb)
 {
 	pci_bus_on_pmbase(pb, on_pmbase, pf);
+	if (pf->root != NULL)
+		pci_bus_set_lpc_conf(pb, config_find_node(pf->root, "lpc"));
 }
 
 int

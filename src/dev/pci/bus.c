@@ -263,6 +263,12 @@ pci_bus_on_pmbase(struct pci_bus *pb, pci_pmbase_fn fn, void *arg)
 	pb->pmbase_arg = arg;
 }
 
+void
+pci_bus_set_lpc_conf(struct pci_bus *pb, const struct config_node *lpc)
+{
+	pb->lpc_conf = lpc;
+}
+
 /* ---- identity ---- */
 
 struct vm *

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "dev/pci/models.h"
 #include "dev/pci/pci_internal.h"
+#include "dev/platform.h"
 #include "vmm/memmap.h"
 
 #define PMBASE 0x40
@@ -110,17 +111,24 @@ lpc_registers(struct pci_dev *pd)
 	pci_cfg_set_wmask(pd, RCBA, 4, 0xffffc001);
 }
 
+/* bhyve_config(5) has these keys at the lpc node; here they win. */
 static int
 lpc_id(struct pci_dev *pd, const struct config_node *conf, struct error *err)
 {
 	static const char *const keys[] = { "pcireg.vendor", "pcireg.device",
 		"pcireg.subvendor", "pcireg.subdevice", "pcireg.revid" };
+	const struct config_node *lpc = pd->pb->lpc_conf;
 	uint64_t v[ARRAY_LEN(keys)];
 	int rc;
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		rc =
-		    config_get_uint(conf, lpc_bridge_keys, keys[i], &v[i], err);
+		rc = -ENOENT;
+		if (lpc != NULL)
+			rc =
+			    config_get_uint(lpc, lpc_keys, keys[i], &v[i], err);
+		if (rc == -ENOENT)
+			rc = config_get_uint(
+			    conf, lpc_bridge_keys, keys[i], &v[i], err);
 		if (rc < 0)
 			return rc;
 	}

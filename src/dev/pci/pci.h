@@ -121,6 +121,8 @@ unsigned pci_pirq_of(unsigned slot, unsigned pin);
  */
 typedef void (*pci_pmbase_fn)(void *arg, uint16_t base, bool enabled);
 void pci_bus_on_pmbase(struct pci_bus *pb, pci_pmbase_fn fn, void *arg);
+/* The tree's node "lpc" with the bridge's pcireg.* keys; NULL = none. */
+void pci_bus_set_lpc_conf(struct pci_bus *pb, const struct config_node *lpc);
 
 /* ---- for device models ---- */
 struct vm *pci_dev_vm(struct pci_dev *pd);

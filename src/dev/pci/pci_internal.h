@@ -98,6 +98,7 @@ struct pci_bus {
 
 	pci_pmbase_fn pmbase_fn;
 	void *pmbase_arg;
+	const struct config_node *lpc_conf; /* node "lpc", or NULL */
 	bool have_lpc;
 };
 

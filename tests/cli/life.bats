@@ -137,6 +137,13 @@ assert "S5" in lines[-1]["cause"], lines'
 	[ -z "$err" ]
 }
 
+@test "-e stops at a port that nothing answers; the reason is in the log" {
+	bhyve $M -s 0,hostbridge -s 31,lpc -l com1,stdio \
+		-o "boot.kernel=$GUESTS/platform.elf" -l fwcfg,qemu -e vm0
+	[ "$status" -eq 4 ]
+	[[ $err == *"reason=error cause=\"port "*" that nothing decodes\""* ]]
+}
+
 @test "-p pins the thread of a virtual CPU" {
 	start IDLE idle -p 0:0
 	grep -h Cpus_allowed_list /proc/$PID/task/*/status | grep -qP '\t0$'

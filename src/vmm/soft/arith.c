@@ -2,6 +2,7 @@
  * Integer instructions by the host's own: multiplication, division, bit
  * operations, compare-and-exchange, BMI, ADX.
  */
+#include "vmm/soft/atomic.h"
 #include "vmm/soft/insn.h"
 
 INSN(mul)
@@ -172,27 +173,6 @@ bit_result(unsigned mn, uint64_t v, uint64_t mask)
 	}
 }
 
-/* OR, AND-NOT or XOR a mask into memory as the host's LOCK instruction. */
-static uint64_t
-bit_locked(void *p, unsigned size, unsigned mn, uint64_t mask)
-{
-	/* clang-format off */
-#define DO(type, m)                                                        \
-	(mn == X86_MN_BTS ? __atomic_fetch_or((type *)p, (type)(m), 5) :   \
-	 mn == X86_MN_BTR ? __atomic_fetch_and((type *)p, (type)~(m), 5) : \
-			    __atomic_fetch_xor((type *)p, (type)(m), 5))
-	/* clang-format on */
-	switch (size) {
-	case 2:
-		return DO(soft_mem16, mask);
-	case 4:
-		return DO(soft_mem32, mask);
-	default:
-		return DO(soft_mem64, mask);
-	}
-#undef DO
-}
-
 static uint64_t
 load(const void *p, unsigned size)
 {
@@ -200,6 +180,21 @@ load(const void *p, unsigned size)
 
 	memcpy(&v, p, size);
 	return v;
+}
+
+/* OR, AND-NOT or XOR a mask into memory; returns what was there. */
+static uint64_t
+bit_locked(void *p, unsigned size, unsigned mn, uint64_t mask)
+{
+	uint64_t old = load(p, size), v;
+
+	do {
+		if (mn == X86_MN_BTS)
+			v = old | mask;
+		else
+			v = mn == X86_MN_BTR ? old & ~mask : old ^ mask;
+	} while (!soft_cmpxchg(p, size, &old, v));
+	return old;
 }
 
 INSN(bt)
@@ -382,38 +377,6 @@ compare(struct soft_cpu *cpu, uint64_t a, uint64_t b, unsigned size)
 	cpu->fl = fl;
 }
 
-static bool
-compare_exchange(void *p, unsigned size, uint64_t *expect, uint64_t v)
-{
-	uint8_t e8 = (uint8_t)*expect;
-	uint16_t e16 = (uint16_t)*expect;
-	uint32_t e32 = (uint32_t)*expect;
-	bool ok;
-
-	switch (size) {
-	case 1:
-		ok = __atomic_compare_exchange_n(
-		    (uint8_t *)p, &e8, (uint8_t)v, false, 5, 5);
-		*expect = e8;
-		break;
-	case 2:
-		ok = __atomic_compare_exchange_n(
-		    (soft_mem16 *)p, &e16, (uint16_t)v, false, 5, 5);
-		*expect = e16;
-		break;
-	case 4:
-		ok = __atomic_compare_exchange_n(
-		    (soft_mem32 *)p, &e32, (uint32_t)v, false, 5, 5);
-		*expect = e32;
-		break;
-	default:
-		ok = __atomic_compare_exchange_n(
-		    (soft_mem64 *)p, expect, v, false, 5, 5);
-		break;
-	}
-	return ok;
-}
-
 /*
  * Whether a 32-bit destination that keeps its value has its upper half cleared
  * differs between processors: the host decides.
@@ -447,7 +410,7 @@ INSN(cmpxchg)
 	} else {
 		p = soft_rmw_begin(cpu, soft_ea(cpu, in, size, true), size);
 		old = acc;
-		ok = compare_exchange(p, size, &old, src);
+		ok = soft_cmpxchg(p, size, &old, src);
 		soft_rmw_end(cpu, p);
 	}
 	compare(cpu, acc, old, size);
@@ -481,7 +444,7 @@ INSN(cmpxchg8b)
 	} else {
 		p = soft_rmw_begin(cpu, lin, 8);
 		old = (uint32_t)lo | hi << 32;
-		ok = compare_exchange(p, 8, &old,
+		ok = soft_cmpxchg(p, 8, &old,
 		    (uint32_t)cpu->gpr[X86_RBX] | cpu->gpr[X86_RCX] << 32);
 		soft_rmw_end(cpu, p);
 		lo = (uint32_t)old;
@@ -531,20 +494,7 @@ INSN(xadd)
 		soft_put(cpu, in, 0, d + s);
 	} else {
 		p = soft_rmw_begin(cpu, soft_ea(cpu, in, size, true), size);
-		switch (size) {
-		case 1:
-			d = __atomic_fetch_add((uint8_t *)p, (uint8_t)s, 5);
-			break;
-		case 2:
-			d = __atomic_fetch_add((soft_mem16 *)p, (uint16_t)s, 5);
-			break;
-		case 4:
-			d = __atomic_fetch_add((soft_mem32 *)p, (uint32_t)s, 5);
-			break;
-		default:
-			d = __atomic_fetch_add((soft_mem64 *)p, s, 5);
-			break;
-		}
+		d = soft_xadd(p, size, s);
 		soft_rmw_end(cpu, p);
 		soft_put(cpu, in, 1, d);
 	}

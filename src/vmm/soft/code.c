@@ -384,7 +384,7 @@ struct soft_block *
 soft_code_single(struct soft_cpu *cpu)
 {
 	struct soft_code *c = cpu->code;
-	struct soft_block *b = &c->scratch.block;
+	struct soft_block *b = (struct soft_block *)c->scratch;
 	uint64_t lin, pa, pa2;
 	uint8_t buf[X86_MAX_INSN], *host;
 	unsigned n;

@@ -103,12 +103,10 @@ struct soft_code {
 	_Atomic uint64_t handled; /* of these */
 
 	uint32_t npages;
-	/* one instruction, not in the cache */
-	union {
-		struct soft_block block;
-		uint8_t room[sizeof(struct soft_block) +
-		    4 * sizeof(struct soft_op)];
-	} scratch;
+	/* One instruction, not in the cache: a struct soft_block. */
+	uint64_t
+	    scratch[(sizeof(struct soft_block) + 4 * sizeof(struct soft_op)) /
+		8];
 	struct x86_insn scratch_insn;
 };
 

@@ -3,6 +3,7 @@
  * flags.
  */
 #include "vmm/soft/insn.h"
+#include "vmm/soft/atomic.h"
 
 /* clang-format off */
 #define MN8(a, b, c, d, e, f, g, h, fn) [X86_MN_##a] = fn, [X86_MN_##b] = fn, \
@@ -225,20 +226,7 @@ INSN(xchg)
 	}
 	b = soft_get(cpu, in, 1);
 	p = soft_rmw_begin(cpu, soft_ea(cpu, in, size, true), size);
-	switch (size) {
-	case 1:
-		a = __atomic_exchange_n((uint8_t *)p, (uint8_t)b, 5);
-		break;
-	case 2:
-		a = __atomic_exchange_n((soft_mem16 *)p, (uint16_t)b, 5);
-		break;
-	case 4:
-		a = __atomic_exchange_n((soft_mem32 *)p, (uint32_t)b, 5);
-		break;
-	default:
-		a = __atomic_exchange_n((soft_mem64 *)p, b, 5);
-		break;
-	}
+	a = soft_xchg(p, size, b);
 	soft_rmw_end(cpu, p);
 	soft_put(cpu, in, 1, a);
 }

@@ -16,6 +16,12 @@
 
 /* Rounds of start and completion before other events have their turn. */
 #define RUN_ROUNDS 16
+/*
+ * Reads that the page cache answers are copied inside the system call that
+ * starts them. Of large ones no more than this go into one, so that the guest
+ * works on the first while the next are copied.
+ */
+#define RUN_BYTES (256 * KiB)
 #define BOUNCE_ALIGN 4096
 
 const struct block_info *
@@ -323,13 +329,35 @@ block_reap(struct block_dev *bd)
 }
 
 /*
+ * Start queued requests, up to the depth and a portion of data. true: there are
+ * more that could start.
+ */
+static bool
+block_start_some(struct block_dev *bd)
+{
+	uint64_t bytes = 0;
+
+	while (bd->first != NULL && bd->inflight < bd->info.max_inflight) {
+		struct block_req *req = bd->first;
+
+		if (bytes >= RUN_BYTES)
+			return true;
+		if (is_rw(req))
+			bytes += req->len;
+		if (!block_start(bd, req))
+			return false;
+	}
+	return false;
+}
+
+/*
  * Start what is queued, collect what is through, tell the owner, who may queue
  * more: until nothing moves, or others must have their turn.
  */
 void
 block_run(struct block_dev *bd)
 {
-	bool stuck = false;
+	bool more = false, stuck = false;
 
 	/* From a completion: the round that called it goes on with it. */
 	if (bd->running)
@@ -337,19 +365,16 @@ block_run(struct block_dev *bd)
 	bd->running = true;
 	for (unsigned round = 0; round < RUN_ROUNDS; round++) {
 		bd->completed = 0;
-		while (bd->first != NULL &&
-		    bd->inflight < bd->info.max_inflight &&
-		    block_start(bd, bd->first))
-			continue;
+		more = block_start_some(bd);
 		stuck = bd->uring != NULL && !block_uring_submit(bd->uring);
 		block_reap(bd);
-		if (bd->completed == 0)
-			break;
-		if (bd->batch != NULL)
+		if (bd->completed != 0 && bd->batch != NULL)
 			bd->batch(bd->batch_arg);
+		if (bd->completed == 0 && !more)
+			break;
 	}
 	bd->running = false;
-	if (stuck || bd->completed != 0)
+	if (more || stuck || bd->completed != 0)
 		mevent_notify(bd->again);
 }
 

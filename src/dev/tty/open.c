@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -208,6 +209,29 @@ open_tcp(struct tty *tty, const char *text, struct error *err)
 
 /* ---- UNIX sockets ---- */
 
+/*
+ * Does nobody listen? Whoever is between bind(2) and listen(2) just now gets a
+ * moment to finish.
+ */
+static bool
+is_abandoned(int fd, const struct sockaddr_un *sun)
+{
+	const struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
+
+	for (unsigned try = 0; try < 4; try++) {
+		if (try > 0)
+			nanosleep(&moment, NULL);
+		if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) !=
+		    -1)
+			return false;
+		if (errno == ENOENT)
+			return true;
+		if (errno != ECONNREFUSED)
+			return false;
+	}
+	return true;
+}
+
 /* Remove a socket that nobody listens on any more, and nothing else. */
 static int
 remove_stale(const struct sockaddr_un *sun, struct error *err)
@@ -227,8 +251,7 @@ remove_stale(const struct sockaddr_un *sun, struct error *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return error_sys(err, errno, "socket");
-	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ||
-	    errno != ECONNREFUSED)
+	if (!is_abandoned(fd, sun))
 		return error_set(err, EADDRINUSE,
 		    "'%s' is in use by another process", sun->sun_path);
 	if (unlink(sun->sun_path) == -1 && errno != ENOENT)

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "vmm/soft/mmu.h"
+#include "vmm/soft/ops.h"
 #include "vmm/soft/vm.h"
 
 #define ARENA_SIZE (UINT64_C(64) << 20)
@@ -437,6 +438,7 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 	struct x86_insn insn;
 	struct x86_insn *keep;
 	struct soft_op *ops = d->ops;
+	soft_fn *fused;
 	bool end = false;
 	int len;
 
@@ -460,6 +462,9 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 		ops[n].count = ops[n + 1].count = (uint16_t)(i + 1);
 		if (ops[n].insn == keep)
 			c->used += (sizeof(insn) + 7) & ~(size_t)7;
+		fused = n > 0 ? soft_fuse(&ops[n - 1], &ops[n]) : NULL;
+		if (fused != NULL)
+			ops[n - 1].fn = fused;
 		n += k;
 		off += (unsigned)len;
 		if (off >= left)

@@ -7,11 +7,6 @@
 #include "vmm/soft/ops.h"
 
 /* clang-format off */
-#define SFX8 "b"
-#define SFX16 "w"
-#define SFX32 "l"
-#define SFX64 "q"
-
 /* d op= s, flags in cpu->fl. pre: "sahf\n\t" where CF is an input. */
 #define ALU(pre, name, bits, d, s) do {                                  \
 	uint16_t fl_ = cpu->fl;                                           \
@@ -31,13 +26,6 @@
 	    : "+m"(*(p)), "+a"(fl_) : "r"(s) : "cc", "memory");           \
 	cpu->fl = fl_;                                                    \
 } while (0)
-#define ALU_CMP(name, bits, d, s) do {                                   \
-	uint16_t fl_;                                                     \
-	__asm__(name SFX##bits " %2, %1" GET_FLAGS                        \
-	    : "=a"(fl_) : "r"(d), "r"(s) : "cc");                         \
-	cpu->fl = fl_;                                                    \
-} while (0)
-
 #define T(bits) uint##bits##_t
 
 /* Operations that write their first operand */

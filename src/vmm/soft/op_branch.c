@@ -32,24 +32,8 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op)
 	return NULL;
 }
 
-#define LEAVE_ON_REQUEST(target)                                 \
-	do {                                                     \
-		cpu->base_rip = (target);                        \
-		if (unlikely(atomic_load_explicit(               \
-			&cpu->request, memory_order_relaxed))) { \
-			cpu->rip = cpu->base_rip;                \
-			return NULL;                             \
-		}                                                \
-	} while (0)
-
 /* clang-format off */
-/* To a fixed target: inside the page, or checked against its generation. */
-#define GO_IN_PAGE                                                        \
-	cpu->insns += op->count;                                          \
-	LEAVE_ON_REQUEST(cpu->base_rip + (uint64_t)(int64_t)op->disp);    \
-	if (likely(op->link != NULL))                                     \
-		NEXT(op->link->ops);                                      \
-	return soft_op_link_miss(cpu, op)
+/* To a fixed target, checked against its generation */
 #define GO_X(type)                                                        \
 	type to_ = (type)(cpu->base_rip + (uint64_t)(int64_t)op->disp);   \
 	cpu->insns += op->count;                                          \

@@ -203,6 +203,42 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 /* After an ALU instruction: its flags in AX. */
 #define GET_FLAGS "\n\tlahf\n\tseto %%al"
 
+/* clang-format off */
+#define SFX8 "b"
+#define SFX16 "w"
+#define SFX32 "l"
+#define SFX64 "q"
+
+/* CMP, TEST: flags only */
+#define ALU_CMP(name, bits, d, s) do {                                   \
+	uint16_t fl_;                                                     \
+	__asm__(name SFX##bits " %2, %1" GET_FLAGS                        \
+	    : "=a"(fl_) : "r"(d), "r"(s) : "cc");                         \
+	cpu->fl = fl_;                                                    \
+} while (0)
+
+/* clang-format on */
+
+#define LEAVE_ON_REQUEST(target)                                 \
+	do {                                                     \
+		cpu->base_rip = (target);                        \
+		if (unlikely(atomic_load_explicit(               \
+			&cpu->request, memory_order_relaxed))) { \
+			cpu->rip = cpu->base_rip;                \
+			return NULL;                             \
+		}                                                \
+	} while (0)
+
+/* clang-format off */
+/* To a fixed target inside the page */
+#define GO_IN_PAGE                                                        \
+	cpu->insns += op->count;                                          \
+	LEAVE_ON_REQUEST(cpu->base_rip + (uint64_t)(int64_t)op->disp);    \
+	if (likely(op->link != NULL))                                     \
+		NEXT(op->link->ops);                                      \
+	return soft_op_link_miss(cpu, op)
+/* clang-format on */
+
 /* ---- conditions on soft_cpu.fl ---- */
 #define FL_OF 0x0001u
 #define FL_CF 0x0100u
@@ -310,6 +346,12 @@ extern soft_fn *const soft_push_m[2]; /* by enum soft_ea_kind */
 extern soft_fn *const soft_op_nop;
 extern soft_fn *const soft_imul_ops[3][2]; /* 16, 32, 64: r,r; r,r,imm */
 
+/*
+ * op_fuse.c: a handler that does two operations in a row, or NULL. It stands in
+ * the first one's place and reads the operands of both where they are.
+ */
+soft_fn *soft_fuse(const struct soft_op *first, const struct soft_op *second);
+
 enum soft_link { SOFT_IN_PAGE, SOFT_X64, SOFT_X32, SOFT_X16, SOFT_LINK_COUNT };
 extern soft_fn *const soft_jmp_ops[SOFT_LINK_COUNT];
 extern soft_fn *const soft_jcc_ops[16][SOFT_LINK_COUNT];
@@ -325,8 +367,8 @@ extern soft_fn *const soft_op_insn, *const soft_op_insn_end;
 extern soft_fn *const soft_op_fault;
 
 /* lower.c */
-enum soft_ea_kind soft_lower_ea(
-    struct soft_op *op, const struct x86_insn *in, unsigned off);
+enum soft_ea_kind
+soft_lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off);
 /* op_simd.c */
 void soft_lower_fpsimd(struct soft_cpu *cpu, struct soft_op *op,
     const struct x86_insn *in, unsigned off);

@@ -161,16 +161,9 @@ do_COMMIT(struct session *s, const struct zone_stmt *stmt, struct error *err)
 int
 do_VERIFY(struct session *s, const struct zone_stmt *stmt, struct error *err)
 {
-	struct zone_brand *brand = NULL;
-	const char *name = zone_conf_get(s->conf, "brand");
 	int rc = no_args(s, stmt, err);
 
-	if (rc == 0 && name != NULL)
-		rc = zone_brand_load(s->brand_dir, name, &brand, err);
-	if (rc == 0)
-		rc = zone_verify(s->conf, brand, err);
-	zone_brand_free(brand);
-	return rc;
+	return rc < 0 ? rc : session_verify(s, err);
 }
 
 int

@@ -185,8 +185,8 @@ join(char **words)
 	char *copy = NULL;
 
 	buf_init(&b, MAX_INPUT);
-	for (; *words != NULL; words++)
-		buf_printf(&b, "%s ", *words);
+	for (char **w = words; *w != NULL; w++)
+		buf_printf(&b, "%s%s", w == words ? "" : " ", *w);
 	text = buf_str(&b);
 	if (text != NULL)
 		copy = strdup(text);

@@ -205,20 +205,31 @@ session_run(struct session *s, const struct zone_stmt *stmt, struct error *err)
 }
 
 int
-session_commit(struct session *s, struct error *err)
+session_verify(struct session *s, struct error *err)
 {
 	struct zone_brand *brand = NULL;
+	struct error other = ERROR_INIT;
 	const char *name;
-	int rc;
+	int rc = 0;
 
 	name = zone_conf_get(s->conf, "brand");
-	if (name != NULL) {
+	if (name != NULL)
 		rc = zone_brand_load(s->brand_dir, name, &brand, err);
-		if (rc < 0)
-			return rc;
-	}
-	rc = zone_verify(s->conf, brand, err);
+	if (rc == 0)
+		rc = zone_verify(s->conf, brand, err);
 	zone_brand_free(brand);
+	if (rc == 0 &&
+	    zone_store_conflict(s->store, s->name, s->conf, &other) == -EEXIST)
+		fprintf(stderr, "zonecfg: warning: %s\n", other.text);
+	return rc;
+}
+
+int
+session_commit(struct session *s, struct error *err)
+{
+	int rc;
+
+	rc = session_verify(s, err);
 	if (rc == 0)
 		rc = zone_store_save(s->store, s->on_disk ? s->name : NULL,
 		    s->conf, s->has_base ? &s->base : NULL, err);

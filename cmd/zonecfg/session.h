@@ -59,6 +59,11 @@ int
 session_run(struct session *s, const struct zone_stmt *stmt, struct error *err);
 /* At the end of the input: commit what is not committed. */
 int session_finish(struct session *s, struct error *err);
+/*
+ * Is the configuration right? What only installing would refuse is a warning on
+ * standard error.
+ */
+int session_verify(struct session *s, struct error *err);
 /* Verify and write. */
 int session_commit(struct session *s, struct error *err);
 

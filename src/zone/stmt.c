@@ -48,8 +48,10 @@ static int
 syntax(struct lexer *lx, const char *want)
 {
 	const char *at = lx->at;
-	size_t n = strcspn(at, "\n");
+	size_t n = strcspn(at, "\n;");
 
+	while (n > 0 && (at[n - 1] == ' ' || at[n - 1] == '\t'))
+		n--;
 	if (lx->kind == T_END)
 		return error_set(
 		    lx->err, EINVAL, "the line ends where %s is due", want);

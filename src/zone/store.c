@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -162,6 +163,41 @@ zone_store_load(const struct zone_store *s, const char *name, bool template,
 	return 0;
 }
 
+static int
+check_others(const struct zone_index *ix, const char *name, const char *path,
+    const char *uuid, struct error *err)
+{
+	const struct zone_entry *e;
+
+	for (size_t i = 0; (e = zone_index_at(ix, i)) != NULL; i++) {
+		if (strcmp(e->name, name) == 0)
+			continue;
+		if (path != NULL && strcmp(e->path, path) == 0)
+			return error_set(err, EEXIST,
+			    "zonepath: '%s' is that of zone '%s'", path,
+			    e->name);
+		if (uuid != NULL && strcasecmp(e->uuid, uuid) == 0)
+			return error_set(err, EEXIST,
+			    "uuid: '%s' is that of zone '%s'", uuid, e->name);
+	}
+	return 0;
+}
+
+int
+zone_store_conflict(const struct zone_store *s, const char *name,
+    const struct zone_conf *conf, struct error *err)
+{
+	struct zone_index *ix = NULL;
+	int rc;
+
+	rc = zone_store_index(s, &ix, err);
+	if (rc == 0)
+		rc = check_others(ix, name, zone_conf_get(conf, "zonepath"),
+		    zone_conf_get(conf, "uuid"), err);
+	zone_index_free(ix);
+	return rc;
+}
+
 /* ---- changing ---- */
 
 /* ROOT/etc and ROOT/etc/zones; ROOT itself must be there. */
@@ -288,30 +324,6 @@ remove_conf(struct change *c, const char *name)
 }
 
 /* ---- save ---- */
-
-/* No two zones share a zonepath or a UUID. */
-static int
-check_others(
-    struct change *c, const char *old_name, const struct zone_conf *conf)
-{
-	const char *uuid = zone_conf_get(conf, "uuid");
-	const char *path = zone_conf_get(conf, "zonepath");
-	const struct zone_entry *e;
-
-	for (size_t i = 0; (e = zone_index_at(c->ix, i)) != NULL; i++) {
-		if (old_name != NULL && strcmp(e->name, old_name) == 0)
-			continue;
-		if (strcmp(e->path, path) == 0)
-			return error_set(c->err, EEXIST,
-			    "zonepath: '%s' is that of zone '%s'", path,
-			    e->name);
-	}
-	e = uuid != NULL ? zone_index_find_uuid(c->ix, uuid) : NULL;
-	if (e != NULL && (old_name == NULL || strcmp(e->name, old_name) != 0))
-		return error_set(c->err, EEXIST,
-		    "uuid: '%s' is that of zone '%s'", uuid, e->name);
-	return 0;
-}
 
 /* What an installed zone's data depends on stays. */
 static int
@@ -452,8 +464,6 @@ save_checked(struct change *c, const char *old_name, struct zone_conf *conf,
 	if (rc == 0 && e != NULL)
 		rc = check_fixed(c, e, disk, conf);
 	if (rc == 0)
-		rc = check_others(c, old_name, conf);
-	if (rc == 0)
 		rc = give_number(c, conf, disk);
 	return rc == 0 ? save_files(c, old_name, conf) : rc;
 }
@@ -503,8 +513,6 @@ zone_store_register(struct zone_store *s, const char *name, struct error *err)
 	if (rc == 0 && zone_index_find(c.ix, name) != NULL)
 		rc = error_set(
 		    err, EEXIST, "there is a zone '%s' already", name);
-	if (rc == 0)
-		rc = check_others(&c, NULL, conf);
 	if (rc == 0 && fill_entry(conf, NULL, &e) < 0)
 		rc = no_memory(err);
 	if (rc == 0) {

@@ -101,6 +101,13 @@ int zone_conf_load_file(const char *path, struct zone_conf **ret,
  */
 int zone_store_save(struct zone_store *store, const char *old_name,
     struct zone_conf *conf, const struct buf *base, struct error *err);
+/*
+ * Does another zone than 'name' have this zonepath or UUID? -EEXIST: the error
+ * says which. Configurations may (one is often made of another); installing may
+ * not.
+ */
+int zone_store_conflict(const struct zone_store *store, const char *name,
+    const struct zone_conf *conf, struct error *err);
 /* Register a NAME.xml that is there already. */
 int zone_store_register(
     struct zone_store *store, const char *name, struct error *err);

@@ -1,0 +1,64 @@
+"""Run a program on a terminal of its own and type at it.
+
+    typed.py PROGRAM ARGUMENT... <SCRIPT
+
+A line "send TEXT" of the script types TEXT (escapes as in Python: \\t, \\r, \\x04);
+"see TEXT" waits until TEXT was printed, behind what was waited for before. The
+end of the script waits for the program. Prints what the program printed; exits
+with its status, or 99 when something was not seen in time.
+"""
+import os
+import pty
+import select
+import sys
+import time
+
+LIMIT = 20
+
+
+def main():
+    script = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "vt100"
+        os.execvp(sys.argv[1], sys.argv[1:])
+    seen = b""
+    at = 0
+
+    def read(seconds):
+        nonlocal seen
+        if not select.select([fd], [], [], seconds)[0]:
+            return True
+        try:
+            data = os.read(fd, 4096)
+        except OSError:
+            data = b""
+        seen += data
+        return bool(data)
+
+    def fail(why):
+        os.write(1, seen)
+        print(f"\n{why}", file=sys.stderr)
+        os.kill(pid, 9)
+        sys.exit(99)
+
+    for line in script:
+        word, _, text = line.partition(" ")
+        data = text.encode().decode("unicode_escape").encode("latin-1")
+        if word == "send":
+            os.write(fd, data)
+            continue
+        end = time.time() + LIMIT
+        while seen.find(data, at) < 0:
+            if time.time() > end or not read(0.2):
+                fail(f"never saw {text!r}")
+        at = seen.find(data, at) + len(data)
+    end = time.time() + LIMIT
+    while read(0.2):
+        if time.time() > end:
+            fail("the program did not end")
+    os.write(1, seen)
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+main()

@@ -4,7 +4,7 @@
  *
  * Sources: ACPI 6.5, 4.8.3 (PM1 event, PM1 control, PM timer, GPE blocks);
  * Intel ICH9 datasheet (316972), 13.8.3 (where they are in the block, SMI_EN),
- * 13.7.3 and 13.7.4 (APM_CNT b2h, APM_STS b3h).
+ * 13.8.2 (APM_CNT b2h, APM_STS b3h).
  *
  * There is no SMM. SMI_EN reads with APMC_EN set, which tells SeaBIOS that
  * somebody has taken care of it already.

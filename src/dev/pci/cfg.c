@@ -4,7 +4,7 @@
  *
  * Sources: PCI Local Bus Specification 3.0, 3.2.2.3.2 (configuration mechanism
  * #1); PCI Express Base 3.0, 7.2.2 (ECAM); Intel ICH9 datasheet (316972),
- * 13.7.5 (reset control register CF9h).
+ * 13.7 (reset control register CF9h).
  *
  * The reset control register lives here and not with the other reset ports,
  * because it lies inside the address register: only accesses of 32 bits at
@@ -23,7 +23,7 @@
 #define CFG_PORT_DATA 0xcfc
 #define CFG_ADDRESS_ENABLE 0x80000000u
 #define CFG_ADDRESS_WMASK 0x80fffffcu
-#define RST_CPU 0x04 /* a rising edge here resets */
+#define RST_CPU 0x04 /* writing it resets */
 
 #define ECAM_BUS_SHIFT 20
 #define ECAM_SLOT_SHIFT 15

@@ -20,7 +20,7 @@ walk(const struct nvlist *nvl)
 	const struct nvlist *const *lists, *list;
 	const struct nvpair *pair = NULL;
 	const char *const *strs, *str;
-	volatile size_t sum = 0;
+	size_t sum = 0;
 	const uint64_t *u64s;
 	const void *bytes;
 	uint64_t v;
@@ -44,6 +44,8 @@ walk(const struct nvlist *nvl)
 			while (n > 0)
 				walk(lists[--n]);
 	}
+	/* the reads above are the test: they must happen */
+	__asm__ volatile("" ::"r"(sum));
 }
 
 static void

@@ -51,6 +51,8 @@ op_drive(struct input *in)
 {
 	uint64_t f = take(in, 1);
 
+	if ((f & 0x20) != 0)
+		rig_msix(&rig);
 	(void)rig_drive(&rig,
 	    rig_features(&rig) & (f & 1 ? UINT64_MAX : take(in, 5)),
 	    1 + (f >> 4 & 1), 1u << (f >> 1 & 7));

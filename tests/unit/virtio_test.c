@@ -670,11 +670,16 @@ static void
 legacy_registers_of_every_width(void)
 {
 	start(",legacy");
-	for (unsigned off = 0; off < 0x80; off++)
-		for (unsigned w = 1; w <= 4; w *= 2) {
-			(void)rig_in(&r, off, w);
-			rig_out(&r, off, w, 0xffffffff);
-		}
+	for (unsigned msix = 0; msix < 2; msix++) {
+		if (msix)
+			rig_msix(&r);
+		for (unsigned off = 0; off < 0x80; off++)
+			for (unsigned w = 1; w <= 4; w *= 2) {
+				(void)rig_in(&r, off, w);
+				rig_out(&r, off, w, 0xffffffff);
+			}
+	}
+	tap_check_u64(rig_in(&r, VIRTIO_MSI_QUEUE_VECTOR + 1, 1), 0xff);
 	rig_out(&r, VIRTIO_PCI_STATUS, 1, 0);
 	tap_check_u64(rig_in(&r, VIRTIO_PCI_STATUS, 1), 0);
 	rig_close(&r);

@@ -9,7 +9,7 @@
 #include "dev/virtio/virtio_impl.h"
 
 /* Width of each register; they are accessed by that width alone. */
-static const uint8_t legacy_width[] = {
+static const uint8_t legacy_width[VIRTIO_PCI_CONFIG_OFF(1)] = {
 	[VIRTIO_PCI_HOST_FEATURES] = 4,
 	[VIRTIO_PCI_GUEST_FEATURES] = 4,
 	[VIRTIO_PCI_QUEUE_PFN] = 4,

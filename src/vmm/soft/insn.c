@@ -366,12 +366,16 @@ INSN(bound)
 	uint64_t lin = soft_ea(cpu, in, 2 * n, false);
 	int64_t lo = n == 2 ? (int16_t)soft_read16(cpu, lin)
 			    : (int32_t)soft_read32(cpu, lin);
-	int64_t hi = n == 2 ? (int16_t)soft_read16(cpu, lin + 2)
-			    : (int32_t)soft_read32(cpu, lin + 4);
 	int64_t v =
 	    n == 2 ? (int16_t)cpu->gpr[in->reg] : (int32_t)cpu->gpr[in->reg];
+	int64_t hi;
 
-	if (v < lo || v > hi)
+	/* The upper bound is only read for an index that passed the lower. */
+	if (v < lo)
+		soft_raise(cpu, X86_EXC_BR);
+	hi = n == 2 ? (int16_t)soft_read16(cpu, lin + 2)
+		    : (int32_t)soft_read32(cpu, lin + 4);
+	if (v > hi)
 		soft_raise(cpu, X86_EXC_BR);
 }
 

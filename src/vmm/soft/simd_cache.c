@@ -230,18 +230,6 @@ is_waiting(const struct x86_insn *in)
 	}
 }
 
-static uint8_t
-memory_size(const struct x86_insn *in)
-{
-	/* VEX.W means nothing for a doubleword outside 64-bit code. */
-	if (in->mode != 8 && in->mem_size == 8 && (in->pfx & X86_PFX_VEX) &&
-	    (in->rex & 8))
-		for (unsigned i = 0; i < 4; i++)
-			if (x86_op_class(in, i) == X86_OC_E)
-				return 4;
-	return in->mem_size;
-}
-
 static void
 describe(const struct x86_insn *in, struct soft_fp_thunk *t)
 {
@@ -258,7 +246,7 @@ describe(const struct x86_insn *in, struct soft_fp_thunk *t)
 	if (in->has_modrm && in->mod != 3 && in->mem_size != 0) {
 		t->mem =
 		    dest0 && !(attr & X86_A_RO1) ? SOFT_FP_STORE : SOFT_FP_LOAD;
-		t->size = memory_size(in);
+		t->size = in->mem_size;
 		if (attr & X86_A_AL)
 			t->align = t->size - 1;
 	}
@@ -275,7 +263,7 @@ make_key(const struct x86_insn *in, const struct soft_fp_form *f,
 	memset(key, 0, SOFT_FP_KEY);
 	memcpy(key, f->insn, f->len);
 	key[SOFT_FP_KEY - 4] = in->row->map;
-	key[SOFT_FP_KEY - 3] = memory_size(in);
+	key[SOFT_FP_KEY - 3] = in->mem_size;
 	key[SOFT_FP_KEY - 2] = f->gpr;
 	key[SOFT_FP_KEY - 1] = f->len;
 }

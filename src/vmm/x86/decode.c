@@ -223,10 +223,8 @@ decode_vex(struct cursor *c, bool three)
 	in->vvvv = ~(b >> 3) & 15;
 	in->vl = b >> 2 & 1;
 	in->vpp = b & 3;
-	if (in->mode != 8) {
+	if (in->mode != 8)
 		in->rex &= 8;
-		in->vvvv &= 7;
-	}
 	return map;
 }
 
@@ -484,7 +482,8 @@ set_sizes(struct x86_insn *in)
 	bool p66 = in->pfx & X86_PFX_66, p67 = in->pfx & X86_PFX_67;
 
 	in->opsize = in->mode == 8 ? 4 : in->mode;
-	if (in->rex & 8)
+	/* VEX.W changes no sizes outside 64-bit code. */
+	if ((in->rex & 8) && in->mode == 8)
 		in->opsize = 8;
 	else if (p66)
 		in->opsize = in->opsize == 2 ? 4 : 2;
@@ -545,6 +544,9 @@ decode_rest(struct cursor *c)
 		return c->err;
 	if ((in->pfx & X86_PFX_VEX) && !vex_valid(in))
 		return X86_DECODE_UD;
+	/* The check above takes all four bits. */
+	if (in->mode != 8)
+		in->vvvv &= 7;
 	if ((in->pfx & X86_PFX_LOCK) &&
 	    (!(in->row->attr & X86_A_LOCK) || in->mod == 3 || !in->has_modrm))
 		return X86_DECODE_UD;

@@ -36,6 +36,7 @@ struct shared {
 	uint64_t turn; /* seed of its cases is made of this */
 	struct regs before;
 	uint8_t insn[16];
+	unsigned mode;
 	unsigned running; /* 1 natively, 2 on soft */
 	bool finished;
 };
@@ -90,10 +91,10 @@ print_hex(const char *name, const uint8_t *p, unsigned n)
 }
 
 static void
-print_insn(const struct regs *r, const uint8_t *bytes)
+print_insn(const struct regs *r, unsigned mode, const uint8_t *bytes)
 {
 	char text[128];
-	size_t n = x86_disasm(text, sizeof(text), bytes, 15, 64, r->rip);
+	size_t n = x86_disasm(text, sizeof(text), bytes, 15, mode * 8, r->rip);
 
 	printf("#   ");
 	for (size_t i = 0; i < (n == 0 ? 15 : n); i++)
@@ -198,6 +199,7 @@ run_case(size_t row, struct testcase *tc, struct regs *before)
 	nat = *before;
 	soft = *before;
 	sh->before = *before;
+	sh->mode = tc->mode;
 	memcpy(sh->insn, native_code + (before->rip - CODE_ADDR), 15);
 	if (tc->branch) { /* it may arrive anywhere */
 		memset(native_code, 0xcc, CODE_SIZE);
@@ -206,9 +208,9 @@ run_case(size_t row, struct testcase *tc, struct regs *before)
 	}
 	memcpy(soft_test_code() + (before->rip - CODE_ADDR), sh->insn, 15);
 	sh->running = 1;
-	native_run(&nat, tc->in.len, tc->fp, tc->branch, &nf);
+	native_run(&nat, tc->in.len, tc->mode, tc->fp, tc->branch, &nf);
 	sh->running = 2;
-	soft_test_run(&soft, tc->fp, &sf);
+	soft_test_run(&soft, tc->mode, tc->fp, &sf);
 	sh->running = 0;
 	sh->row[row].runs++;
 	sh->row[row].faults += nf.vector >= 0;
@@ -223,7 +225,7 @@ run_case(size_t row, struct testcase *tc, struct regs *before)
 	if (sh->row[row].failures++ < REPORTS_PER_ROW || opt.verbose) {
 		printf("# row %zu %s: %s differs (seed %lu)\n", row,
 		    row_name(row), what, (unsigned long)opt.seed);
-		print_insn(before, sh->insn);
+		print_insn(before, tc->mode, sh->insn);
 		print_fault("native", &nat, &nf);
 		print_fault("soft  ", &soft, &sf);
 		print_regs(before, &nat, &soft);
@@ -331,7 +333,7 @@ run_worker(double deadline)
 	    sh->running == 1       ? "natively"
 		: sh->running == 2 ? "on soft"
 				   : "-");
-	print_insn(&sh->before, sh->insn);
+	print_insn(&sh->before, sh->mode, sh->insn);
 	sh->row[sh->current].failures++;
 	sh->current++;
 	return false;

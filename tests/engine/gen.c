@@ -227,13 +227,14 @@ make_modrm(struct rng *g, const struct x86_row *row)
 }
 
 static void
-make_prefixes(struct rng *g, const struct x86_row *row, struct bytes *b)
+make_prefixes(
+    struct rng *g, const struct x86_row *row, unsigned mode, struct bytes *b)
 {
 	bool any = row->pfx == X86_MP_ANY;
 
 	if (chance(g, 12))
 		put(b, 0x67);
-	if (chance(g, 16))
+	if (mode == 8 && chance(g, 16)) /* GS is null in 32-bit code */
 		put(b, 0x65);
 	if (chance(g, 32))
 		put(b, 0x3e);
@@ -249,14 +250,15 @@ make_prefixes(struct rng *g, const struct x86_row *row, struct bytes *b)
 	else if (row->pfx == X86_MP_PF2 ||
 	    (any && (row->attr & X86_A_STR) && chance(g, 3)))
 		put(b, 0xf2);
-	if (row->mode != X86_MODE_I64 && chance(g, 2))
+	if (mode == 8 && chance(g, 2))
 		put(b, 0x40 | rng_below(g, 16));
 }
 
 static void
-make_legacy(struct rng *g, const struct x86_row *row, struct bytes *b)
+make_legacy(
+    struct rng *g, const struct x86_row *row, unsigned mode, struct bytes *b)
 {
-	make_prefixes(g, row, b);
+	make_prefixes(g, row, mode, b);
 	if (row->map != X86_MAP_M1)
 		put(b, 0x0f);
 	if (row->map == X86_MAP_M38)
@@ -266,39 +268,42 @@ make_legacy(struct rng *g, const struct x86_row *row, struct bytes *b)
 }
 
 static void
-make_vex(struct rng *g, const struct x86_row *row, struct bytes *b)
+make_vex(
+    struct rng *g, const struct x86_row *row, unsigned mode, struct bytes *b)
 {
 	static const uint8_t pp[] = { [X86_MP_NP] = 0,
 		[X86_MP_P66] = 1,
 		[X86_MP_PF3] = 2,
 		[X86_MP_PF2] = 3 };
 	unsigned last = pp[row->pfx] | (rng_below(g, 2) << 2);
+	unsigned fixed = mode == 8 ? 0 : 0xc0; /* else LES and LDS */
 
 	last |= chance(g, 2) ? 0x78 : rng_below(g, 16) << 3;
 	if (chance(g, 12))
 		put(b, 0x67);
-	if (chance(g, 16))
+	if (mode == 8 && chance(g, 16))
 		put(b, 0x65);
 	if (row->map == X86_MAP_V0F && chance(g, 2)) {
 		put(b, 0xc5);
-		put(b, last | rng_below(g, 2) << 7);
+		put(b, last | rng_below(g, 2) << 7 | fixed);
 		return;
 	}
 	put(b, 0xc4);
-	put(b, rng_below(g, 8) << 5 | (row->map - X86_MAP_V0F + 1u));
+	put(b, rng_below(g, 8) << 5 | (row->map - X86_MAP_V0F + 1u) | fixed);
 	put(b, last | rng_below(g, 2) << 7);
 }
 
 static void
-make_bytes(struct rng *g, const struct x86_row *row, struct bytes *b)
+make_bytes(
+    struct rng *g, const struct x86_row *row, unsigned mode, struct bytes *b)
 {
 	unsigned end;
 
 	b->n = 0;
 	if (row->map >= X86_MAP_V0F)
-		make_vex(g, row, b);
+		make_vex(g, row, mode, b);
 	else
-		make_legacy(g, row, b);
+		make_legacy(g, row, mode, b);
 	put(b, row->opcode);
 	if (row->modrm != X86_MR_NONE)
 		put(b, make_modrm(g, row));
@@ -349,6 +354,8 @@ static void
 set_addr_reg(
     struct rng *g, struct regs *r, unsigned reg, uint64_t v, unsigned adsize)
 {
+	if (adsize == 2)
+		v &= 0xffff;
 	if (adsize == 4)
 		v = (uint32_t)v | (rng_next(g) & ~UINT64_C(0xffffffff));
 	r->gpr[reg] = v;
@@ -387,6 +394,8 @@ aim(struct rng *g, const struct x86_insn *in, uint8_t *code, struct regs *r,
 {
 	uint64_t index = 0;
 
+	if (in->adsize == 2) /* 64 KiB reach no window */
+		return;
 	to -= seg_base(in);
 	if (in->base == X86_REG_RIP ||
 	    (in->base == X86_REG_NONE && in->index == X86_REG_NONE)) {
@@ -537,21 +546,28 @@ set_special_regs(struct rng *g, const struct x86_insn *in, uint8_t *code,
 }
 
 static void
-random_regs(struct rng *g, struct regs *r)
+random_regs(struct rng *g, unsigned mode, struct regs *r)
 {
 	for (unsigned i = 0; i < 16; i++)
-		r->gpr[i] = corner(g);
+		r->gpr[i] = mode == 8 || i < 8 ? corner(g) : 0;
 	r->rflags = (rng_next(g) & 0x8d5) | 0x202;
 	if (chance(g, 4))
 		r->rflags |= 0x400;
 }
 
-/* A branch into its own bytes would run what lies there. */
+/*
+ * A branch into its own bytes would run what lies there, and so would one to
+ * the pages of the native executor.
+ */
 static bool
-into_itself(const struct x86_insn *in)
+goes_astray(const struct x86_insn *in, uint64_t rip)
 {
-	return has_class(in, X86_OC_J) && (int64_t)in->imm < 0 &&
-	    -(int64_t)in->imm <= in->len;
+	uint64_t to = rip + in->len + in->imm;
+
+	if (!has_class(in, X86_OC_J))
+		return false;
+	return to - rip < in->len ||
+	    (uint32_t)to - CTX_ADDR < STUB_ADDR + PAGE - CTX_ADDR;
 }
 
 bool
@@ -563,11 +579,15 @@ gen_case(struct rng *g, const struct x86_row *row, uint8_t *code,
 	uint8_t *p;
 	int len;
 
-	make_bytes(g, row, &b);
-	len = x86_decode(&tc->in, b.b, sizeof(b.b), 8);
+	tc->mode = row->mode == X86_MODE_I64 ||
+		(row->mode == X86_MODE_ANY && chance(g, 3))
+	    ? 4
+	    : 8;
+	make_bytes(g, row, tc->mode, &b);
+	len = x86_decode(&tc->in, b.b, sizeof(b.b), tc->mode);
 	if (len <= 0 || tc->in.row != row)
 		return false;
-	random_regs(g, r);
+	random_regs(g, tc->mode, r);
 	r->rip = CODE_ADDR + 1024 + rng_below(g, 2048);
 	if (chance(g, 16)) /* across a page */
 		r->rip = CODE_ADDR + PAGE - rng_below(g, (unsigned)len);
@@ -587,6 +607,8 @@ gen_case(struct rng *g, const struct x86_row *row, uint8_t *code,
 		set_operand(g, &tc->in, data, to, r);
 	}
 	/* Displacements were patched. */
-	x86_decode(&tc->in, p, (size_t)len, 8);
-	return tc->in.row == row && !into_itself(&tc->in);
+	x86_decode(&tc->in, p, (size_t)len, tc->mode);
+	for (unsigned i = 0; i < 16 && tc->mode != 8; i++)
+		r->gpr[i] = (uint32_t)r->gpr[i];
+	return tc->in.row == row && !goes_astray(&tc->in, r->rip);
 }

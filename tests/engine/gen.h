@@ -22,6 +22,7 @@ rng_below(struct rng *r, unsigned n)
 
 struct testcase {
 	struct x86_insn in;
+	unsigned mode; /* 4 or 8 */
 	bool fp; /* FP state counts */
 	bool branch; /* RIP counts */
 };

@@ -26,7 +26,9 @@ struct context {
 	uint64_t rflags; /* 0x88 */
 	uint64_t host_rsp; /* 0x90 */
 	uint64_t fp; /* 0x98 */
-	uint64_t pad[4];
+	uint32_t far_rip; /* 0xa0 */
+	uint16_t far_cs;
+	uint64_t pad[3];
 	uint8_t xsave[4096] __attribute__((aligned(64))); /* 0xc0 */
 };
 #define CTX ((struct context *)CTX_ADDR)
@@ -35,6 +37,12 @@ _Static_assert(offsetof(struct context, xsave) == 0xc0, "assembly");
 void native_enter(void);
 void native_exit(void);
 void native_exit_fault(void);
+void native_far(void);
+
+/* Linux' selectors of user code and data */
+#define CS32 0x23
+#define CS64 0x33
+#define DS 0x2b
 
 __asm__(".text\n"
 	".globl native_enter\n"
@@ -56,6 +64,9 @@ __asm__(".text\n"
 	"	movq 0x20350060, %r12\n movq 0x20350068, %r13\n"
 	"	movq 0x20350070, %r14\n movq 0x20350078, %r15\n"
 	"	jmp *0x20350080\n"
+	".globl native_far\n"
+	"native_far:\n"
+	"	ljmpl *0x203500a0\n"
 	".globl native_exit\n"
 	"native_exit:\n"
 	"	movq %rax, 0x20350000\n movq %rcx, 0x20350008\n"
@@ -82,6 +93,8 @@ __asm__(".text\n"
 	"	pop %r15\n pop %r14\n pop %r13\n"
 	"	pop %r12\n pop %rbp\n pop %rbx\n"
 	"	ret\n");
+
+static void put_jump(uint8_t *p);
 
 static struct fault signal_fault;
 
@@ -125,6 +138,7 @@ on_signal(int sig, siginfo_t *si, void *arg)
 	signal_fault.cr2 = (uint64_t)g[REG_CR2];
 	g[REG_EFL] &= ~(greg_t)0x40500; /* AC DF TF */
 	g[REG_RIP] = (greg_t)(uintptr_t)native_exit_fault;
+	g[REG_CSGSFS] = (g[REG_CSGSFS] & ~(greg_t)0xffff) | CS64;
 }
 
 static int
@@ -150,6 +164,9 @@ map_regions(void)
 	if (rc == 0)
 		rc = map_fixed(CODE_ADDR, CODE_SIZE,
 		    PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+	if (rc == 0)
+		rc = map_fixed(
+		    STUB_ADDR, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
 	if (rc == 0)
 		rc =
 		    map_fixed(DATA_ADDR, DATA_SIZE, PROT_READ | PROT_WRITE, fd);
@@ -182,6 +199,9 @@ native_init(void)
 
 	if (rc < 0)
 		return rc;
+	put_jump((uint8_t *)STUB_ADDR);
+	/* 64-bit code does not care, 32-bit code needs them. */
+	__asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(DS));
 	if (sigaltstack(&ss, NULL) != 0)
 		return -errno;
 	sigfillset(&sa.sa_mask);
@@ -193,9 +213,9 @@ native_init(void)
 	return 0;
 }
 
-/* jmp *8(%rip)-like exit: ff 25 00000000 + address */
+/* 64-bit code: jmp *0(%rip) and the address behind it */
 static void
-put_exit(uint8_t *p)
+put_jump(uint8_t *p)
 {
 	uint64_t to = (uint64_t)(uintptr_t)native_exit;
 
@@ -205,16 +225,34 @@ put_exit(uint8_t *p)
 	memcpy(p + 6, &to, sizeof(to));
 }
 
+/* 32-bit code goes back to 64-bit code in the stub page first. */
+static void
+put_exit(uint8_t *p, unsigned mode)
+{
+	uint32_t to = STUB_ADDR;
+	uint16_t cs = CS64;
+
+	if (mode == 8) {
+		put_jump(p);
+		return;
+	}
+	p[0] = 0xea;
+	memcpy(p + 1, &to, sizeof(to));
+	memcpy(p + 5, &cs, sizeof(cs));
+}
+
 void
-native_run(
-    struct regs *r, unsigned len, bool fp, bool branch, struct fault *ret)
+native_run(struct regs *r, unsigned len, unsigned mode, bool fp, bool branch,
+    struct fault *ret)
 {
 	uint8_t *next = (uint8_t *)r->rip + len, kept[14];
 	uint64_t next_rip = r->rip + len;
 	bool room = next + sizeof(kept) <= native_code + CODE_SIZE;
 
 	memcpy(CTX->gpr, r->gpr, sizeof(r->gpr));
-	CTX->rip = r->rip;
+	CTX->rip = mode == 8 ? r->rip : (uint64_t)(uintptr_t)native_far;
+	CTX->far_rip = (uint32_t)r->rip;
+	CTX->far_cs = CS32;
 	CTX->rflags = r->rflags;
 	CTX->fp = fp;
 	if (fp)
@@ -222,7 +260,7 @@ native_run(
 	if (room) {
 		memcpy(kept, next, sizeof(kept));
 		if (!branch)
-			put_exit(next);
+			put_exit(next, mode);
 	}
 	signal_fault = (struct fault){ .vector = -1 };
 	native_enter();

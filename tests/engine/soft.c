@@ -14,6 +14,7 @@
 #include "vmm/engine.h"
 #include "vmm/soft/code.h"
 #include "vmm/soft/fpu.h"
+#include "vmm/soft/mmu.h"
 #include "vmm/soft/vm.h"
 
 #define RAM_SIZE (16u << 20)
@@ -31,6 +32,10 @@
 #define PTE_AD 0x60u
 #define PTE_TABLE (PTE_P | PTE_RW | PTE_US | PTE_AD)
 #define PTE_NX (UINT64_C(1) << 63)
+
+/* Descriptor attributes of user code */
+#define CODE64_ATTR 0xa0fb
+#define CODE32_ATTR 0xc0fb
 
 /* What setjmp(cpu->fault) returns, run.c */
 #define RESTART 2
@@ -131,7 +136,7 @@ host_features(struct cpuid_table *t)
 static void
 user_mode(struct vcpu_state *st)
 {
-	const uint32_t data = 0xc0f3, code = 0xa0fb;
+	const uint32_t data = 0xc0f3, code = CODE64_ATTR;
 
 	vcpu_state_flat64(st, PA_PML4);
 	for (unsigned i = 0; i < X86_SEG_COUNT; i++) {
@@ -207,10 +212,21 @@ step(void)
 		op = op->fn(cpu, op);
 }
 
+static void
+set_mode(unsigned mode)
+{
+	if (cpu->mode == mode)
+		return;
+	cpu->seg[X86_CS].attr = mode == 8 ? CODE64_ATTR : CODE32_ATTR;
+	soft_mode_changed(cpu);
+}
+
 void
-soft_test_run(struct regs *r, bool fp, struct fault *f)
+soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *f)
 {
 	int why;
+
+	set_mode(mode);
 
 	memcpy(cpu->gpr, r->gpr, sizeof(r->gpr));
 	cpu->rip = r->rip;

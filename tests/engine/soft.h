@@ -10,7 +10,7 @@
 int soft_test_init(void); /* 0 or -errno */
 uint8_t *soft_test_code(void); /* guest RAM behind CODE_ADDR */
 uint8_t *soft_test_data(void);
-/* Bytes of code changed: forget what was decoded. */
-void soft_test_run(struct regs *r, bool fp, struct fault *ret);
+/* mode: 4 or 8 */
+void soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *ret);
 
 #endif

@@ -31,8 +31,8 @@
 	X(INT, "integer", "a number, which may be negative")                   \
 	X(SIZE, "size", "a number of bytes, with K, M, G or T behind it")      \
 	X(RAM, "memory", "a number of MiB, or a size as 4G")                   \
-	X(ENUM, "word", "one of these words")                                  \
-	X(WORDS, "words", "some of these words, commas between")               \
+	X(ENUM, "word", "one of the words listed")                             \
+	X(WORDS, "words", "some of the words listed, commas between")          \
 	X(MAC, "MAC", "an Ethernet address as 2:8:20:0:11:22")                 \
 	X(UUID, "UUID", "a UUID, 8-4-4-4-12 hexadecimal digits")               \
 	X(HOSTID, "hostid", "hexadecimal, 0 to fffffffe")                      \

@@ -3,8 +3,9 @@
     typed.py PROGRAM ARGUMENT... <SCRIPT
 
 A line "send TEXT" of the script types TEXT (escapes as in Python: \\t, \\r, \\x04);
-"see TEXT" waits until TEXT was printed, behind what was waited for before. The
-end of the script waits for the program. Prints what the program printed; exits
+"see TEXT" waits until TEXT was printed, behind what was waited for before; "eof"
+types end of file, again and again, since a terminal that changes its mode drops
+it. The end of the script waits for the program. Prints what the program printed; exits
 with its status, or 99 when something was not seen in time.
 """
 import os
@@ -24,10 +25,13 @@ def main():
         os.execvp(sys.argv[1], sys.argv[1:])
     seen = b""
     at = 0
+    eof = False
 
     def read(seconds):
         nonlocal seen
         if not select.select([fd], [], [], seconds)[0]:
+            if eof:
+                os.write(fd, b"\x04")
             return True
         try:
             data = os.read(fd, 4096)
@@ -45,6 +49,9 @@ def main():
     for line in script:
         word, _, text = line.partition(" ")
         data = text.encode().decode("unicode_escape").encode("latin-1")
+        if word == "eof":
+            eof = True
+            continue
         if word == "send":
             os.write(fd, data)
             continue

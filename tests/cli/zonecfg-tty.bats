@@ -150,14 +150,14 @@ typed() {
 		see zonecfg:z> 
 		send create; set zonepath=/z\r
 		see zonecfg:z> 
-		send \x04
+		eof
 	END
 	ok -z z info zonepath
 	run typed -z y <<-'END'
 		see zonecfg:y> 
 		send create -b\r
 		see zonecfg:y> 
-		send \x04
+		eof
 		see not saved: zonepath is not set
 	END
 	[ "$status" -eq 1 ]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The manual pages agree with the program's tables, both directions.
 
-    manual.py SOURCE-ROOT KEYS-PROGRAM            TAP
-    manual.py SOURCE-ROOT KEYS-PROGRAM --update   rewrite the rows of the pages
+    manual.py SOURCE-ROOT KEYS-PROGRAM PAGE...            TAP
+    manual.py SOURCE-ROOT KEYS-PROGRAM PAGE... --update   rewrite their rows
 
 In the pages, text between a line '.\\" SECTION' and '.\\" end' belongs to a
 section that the program knows. The rows of "keys" and "aliases" are the
@@ -45,6 +45,8 @@ def found(name, body):
         return set(re.findall(r"^\.It Fl (\w)\b", body, re.M))
     if name == "unbuilt":
         return set(re.findall(r"[\w-]+", re.sub(r"\.Cm|\band\b", "", body)))
+    if name == "commands":
+        return set(re.findall(r"^\.It Cm ([\w-]+)", body, re.M))
     # names of an item: what stands before its argument
     names = set()
     for item in re.findall(r"^\.It Cm (.*)$", body, re.M):
@@ -65,7 +67,7 @@ def update(pages, sections):
 
 def main():
     root, exe = pathlib.Path(sys.argv[1]), sys.argv[2]
-    pages = [root / "man/bhyve.8", root / "man/bhyve_config.5"]
+    pages = [root / "man" / page for page in sys.argv[3:] if page != "--update"]
     sections = program_sections(exe)
     if "--update" in sys.argv:
         update(pages, sections)

@@ -187,6 +187,7 @@ struct soft_cpu {
 	bool irq_waiting; /* an interrupt waits for IF or the shadow */
 	uint8_t exc_vector, exc_has_error; /* being raised */
 	bool exc_set_rf;
+	bool flat32; /* 32-bit code; CS DS ES SS have base 0, limit 4G */
 	bool debug_exec; /* DR7 has enabled instruction breakpoints */
 	uint64_t sti_at; /* no events at this RIP: STI was just before */
 	unsigned pauses;

@@ -54,17 +54,24 @@ operand_mem(const struct x86_insn *in, unsigned n)
 }
 
 /*
- * Fill in the memory operand; which way to compute its address. aux: the
- * handler needs the instruction.
+ * Fill in the memory operand; which way to compute its address. op->scale on
+ * entry: this is 32-bit code with flat segments. op->aux: the handler needs the
+ * instruction.
  */
 enum soft_ea_kind
 soft_lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off)
 {
+	enum soft_ea_kind kind = SOFT_EA_F;
+	bool flat = op->scale;
 	int64_t disp = in->disp;
 
+	op->scale = 0;
 	op->seg = in->seg;
 	op->aux = 1;
-	if (in->mode != 8 || in->adsize != 8)
+	if (flat && in->mode == 4 && in->adsize == 4 &&
+	    (in->seg == X86_DS || in->seg == X86_SS || in->seg == X86_ES))
+		kind = SOFT_EA_L;
+	else if (in->mode != 8 || in->adsize != 8)
 		return SOFT_EA_G;
 	if (in->base == X86_REG_RIP) {
 		disp += off + in->len;
@@ -78,9 +85,11 @@ soft_lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off)
 		return SOFT_EA_G;
 	op->disp = (int32_t)disp;
 	op->aux = 0;
+	if (kind == SOFT_EA_L)
+		return kind;
 	if (in->index == X86_REG_NONE && in->seg != X86_FS && in->seg != X86_GS)
 		return SOFT_EA_S;
-	return SOFT_EA_F;
+	return kind;
 }
 
 /* Two-operand forms of ALU and MOV. NULL = no handler for it. */
@@ -244,30 +253,31 @@ lower_lea(struct soft_op *op, const struct x86_insn *in, unsigned off)
 static soft_fn *
 lower_push_pop(struct soft_op *op, const struct x86_insn *in, unsigned off)
 {
+	bool flat = op->scale && in->mode == 4 && in->opsize == 4;
 	int r = operand_reg(in, 0);
 	enum soft_ea_kind ea;
 
-	if (in->mode != 8 || in->opsize != 8)
+	if (!flat && (in->mode != 8 || in->opsize != 8))
 		return NULL;
 	op->seg = X86_SS;
 	if (in->row->mn == X86_MN_POP) {
 		if (r < 0)
 			return NULL;
 		op->dst = OP_REG(r);
-		return soft_pop_r;
+		return flat ? soft_pop32_r : soft_pop_r;
 	}
 	if (r >= 0) {
 		op->src = OP_REG(r);
-		return soft_push_r;
+		return flat ? soft_push32_r : soft_push_r;
 	}
 	if (operand_imm(in, 0)) {
 		op->imm = in->imm;
-		return soft_push_i;
+		return flat ? soft_push32_i : soft_push_i;
 	}
 	if (!operand_mem(in, 0))
 		return NULL;
 	ea = soft_lower_ea(op, in, off);
-	return ea == SOFT_EA_G ? NULL : soft_push_m[ea];
+	return ea > SOFT_EA_F ? NULL : soft_push_m[ea];
 }
 
 static soft_fn *
@@ -335,15 +345,53 @@ lower_data(struct soft_op *op, const struct x86_insn *in, unsigned off)
 }
 
 static enum soft_link
-link_kind(const struct x86_insn *in, uint64_t pa, int64_t target)
+link_kind(const struct x86_insn *in, uint64_t pa, int64_t target, bool flat32)
 {
+	bool inside =
+	    pa != SOFT_NO_PA && ((pa & 0xfff) + (uint64_t)target) >> 12 == 0;
+
+	if (inside && (in->mode == 8 || (flat32 && in->opsize == 4)))
+		return SOFT_IN_PAGE;
 	if (in->mode == 4)
 		return in->opsize == 2 ? SOFT_X16 : SOFT_X32;
 	if (in->mode == 2)
 		return in->opsize == 4 ? SOFT_X32 : SOFT_X16;
-	if (pa != SOFT_NO_PA && ((pa & 0xfff) + (uint64_t)target) >> 12 == 0)
-		return SOFT_IN_PAGE;
 	return SOFT_X64;
+}
+
+/* CALL, JMP and RET in 32-bit code with flat segments */
+static unsigned
+lower_branch32(struct soft_op *op, const struct x86_insn *in, unsigned off,
+    enum soft_link kind)
+{
+	unsigned mn = in->row->mn;
+	bool call = mn == X86_MN_CALL;
+
+	if (mn == X86_MN_RET) {
+		op->seg = X86_SS;
+		op->imm = in->row->op[0] == X86_OP___ ? 0 : in->imm & 0xffff;
+		op->fn = soft_ret32_op;
+		return 1;
+	}
+	if (!call && mn != X86_MN_JMP)
+		return 0;
+	if (x86_op_class(in, 0) == X86_OC_J) {
+		op->seg = X86_SS;
+		op->fn = soft_call32_ops[kind != SOFT_IN_PAGE];
+		op->link = NULL;
+		return 1;
+	}
+	if (in->mod == 3) {
+		op->seg = X86_SS;
+		op->src = OP_REG(in->rm);
+		op->fn = call ? soft_call32_r : soft_jmp32_r;
+		return 1;
+	}
+	op->scale = 1;
+	if (soft_lower_ea(op, in, off) != SOFT_EA_L)
+		return 0;
+	op->fn = call ? soft_call32_m : soft_jmp32_m;
+	return 1;
 }
 
 /* Returns 0 when the branch has to go through its function. */
@@ -353,7 +401,7 @@ lower_branch(struct soft_cpu *cpu, struct soft_op *op,
 {
 	unsigned mn = in->row->mn;
 	int64_t target = (int64_t)off + in->len + (int64_t)in->imm;
-	enum soft_link kind = link_kind(in, pa, target);
+	enum soft_link kind = link_kind(in, pa, target, cpu->flat32);
 	enum soft_ea_kind ea;
 
 	op->disp = (int32_t)target;
@@ -374,6 +422,8 @@ lower_branch(struct soft_cpu *cpu, struct soft_op *op,
 		op->link = NULL;
 		return 1;
 	}
+	if (cpu->flat32 && in->opsize == 4 && op->disp == target)
+		return lower_branch32(op, in, off, kind);
 	if (in->mode != 8)
 		return 0;
 	switch (mn) {
@@ -477,6 +527,7 @@ soft_lower(struct soft_cpu *cpu, struct soft_op *op, const struct x86_insn *in,
 			return n;
 		op->insn = in;
 	} else {
+		op->scale = cpu->flat32;
 		op->fn = lower_data(op, in, off);
 		if (op->fn != NULL) {
 			if (!op->aux)

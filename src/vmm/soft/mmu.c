@@ -422,11 +422,43 @@ soft_tlb_init(struct soft_cpu *cpu)
 	soft_tlb_flush(cpu, true);
 }
 
+/* Writable, expanding up, all of the address space. */
+static bool
+flat_data(const struct x86_seg *s)
+{
+	return s->base == 0 && s->limit == 0xffffffff &&
+	    (s->attr & (X86_ATTR_UNUSABLE | X86_ATTR_S | 14)) ==
+	    (X86_ATTR_S | 2);
+}
+
+/* flat32, and the mode in the low bits of the generations. */
+static void
+set_code_mode(struct soft_cpu *cpu)
+{
+	const struct x86_seg *s = cpu->seg;
+	unsigned mode = cpu->mode == 8 ? 2 : cpu->mode == 4 ? 1 : 0;
+
+	cpu->flat32 = cpu->mode == 4 && (cpu->cr0 & X86_CR0_PE) &&
+	    s[X86_CS].base == 0 && s[X86_CS].limit == 0xffffffff &&
+	    flat_data(&s[X86_DS]) && flat_data(&s[X86_ES]) &&
+	    flat_data(&s[X86_SS]) && (s[X86_SS].attr & X86_ATTR_DB);
+	if (cpu->flat32)
+		mode = 3;
+	mode |= cpu->cpl == 3 ? 4 : 0;
+	cpu->xgen[0] = (cpu->xgen[0] & ~UINT64_C(15)) | mode;
+	cpu->xgen[1] = (cpu->xgen[1] & ~UINT64_C(15)) | mode;
+}
+
+void
+soft_flat_changed(struct soft_cpu *cpu)
+{
+	if (cpu->mode == 4)
+		set_code_mode(cpu);
+}
+
 void
 soft_mode_changed(struct soft_cpu *cpu)
 {
-	unsigned mode;
-
 	if (!(cpu->cr0 & X86_CR0_PE))
 		cpu->cpl = 0;
 	else if (cpu->rflags & X86_FL_VM)
@@ -442,9 +474,7 @@ soft_mode_changed(struct soft_cpu *cpu)
 		cpu->mode = 8;
 	else
 		cpu->mode = cpu->seg[X86_CS].attr & X86_ATTR_DB ? 4 : 2;
-	mode = (cpu->mode >> 1 & 7) | (cpu->cpl == 3 ? 8 : 0);
-	cpu->xgen[0] = (cpu->xgen[0] & ~UINT64_C(15)) | mode;
-	cpu->xgen[1] = (cpu->xgen[1] & ~UINT64_C(15)) | mode;
+	set_code_mode(cpu);
 	for (unsigned i = 0; i < X86_SEG_COUNT; i++)
 		cpu->segbase[i] = cpu->mode == 8 && i != X86_FS && i != X86_GS
 		    ? 0

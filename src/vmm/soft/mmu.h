@@ -40,6 +40,8 @@ void soft_tlb_init(struct soft_cpu *cpu);
 
 /* CR0, CR3, CR4, EFER, CPL or AC changed: choose TLB and execution mode. */
 void soft_mode_changed(struct soft_cpu *cpu);
+/* A segment register was loaded: flat32. */
+void soft_flat_changed(struct soft_cpu *cpu);
 /* Load the PAE page-directory pointers from CR3; false: reserved bits set. */
 bool soft_load_pdptes(struct soft_cpu *cpu, uint64_t cr3);
 

@@ -98,14 +98,14 @@ SIZES(DEF_RO, cmp, "")
 SIZES(DEF_RO, test, "")
 
 #define ROW_RO(name, bits) { name##bits##_rr, name##bits##_ri,            \
-	name##bits##_rm_S, name##bits##_rm_F, name##bits##_rm_G,          \
-	name##bits##_mr_S, name##bits##_mr_F, name##bits##_mr_G,          \
-	name##bits##_mi_S, name##bits##_mi_F, name##bits##_mi_G,          \
+	name##bits##_rm_S, name##bits##_rm_F, name##bits##_rm_L, name##bits##_rm_G,          \
+	name##bits##_mr_S, name##bits##_mr_F, name##bits##_mr_L, name##bits##_mr_G,          \
+	name##bits##_mi_S, name##bits##_mi_F, name##bits##_mi_L, name##bits##_mi_G,          \
 	NULL, NULL },
 #define ROW_RW(name, bits) { name##bits##_rr, name##bits##_ri,            \
-	name##bits##_rm_S, name##bits##_rm_F, name##bits##_rm_G,          \
-	name##bits##_mr_S, name##bits##_mr_F, name##bits##_mr_G,          \
-	name##bits##_mi_S, name##bits##_mi_F, name##bits##_mi_G,          \
+	name##bits##_rm_S, name##bits##_rm_F, name##bits##_rm_L, name##bits##_rm_G,          \
+	name##bits##_mr_S, name##bits##_mr_F, name##bits##_mr_L, name##bits##_mr_G,          \
+	name##bits##_mi_S, name##bits##_mi_F, name##bits##_mi_L, name##bits##_mi_G,          \
 	name##bits##_lock_mr, name##bits##_lock_mi },
 #define ROWS(ROW, name) { ROW(name, 8) ROW(name, 16) ROW(name, 32) ROW(name, 64) },
 
@@ -136,14 +136,14 @@ OP(name##bits##_r)                                                        \
 	NEXT(op + 1);                                                     \
 }                                                                         \
 OP_RMW(name##bits##_m, bits, DO("", #name, bits, "+m", *p_);)             \
-OP_RMW_G(name##bits##_m_L, bits, NEXT(op + 1),                            \
+OP_RMW_G(name##bits##_m_lock, bits, NEXT(op + 1),                            \
 	DO("lock ", #name, bits, "+m", *p_);)
 SIZES(DEF_UN, inc, UN)
 SIZES(DEF_UN, dec, UN)
 SIZES(DEF_UN, neg, UN)
 SIZES(DEF_UN, not, UN_NOT)
 #define ROW_UN(name, bits) { name##bits##_r, name##bits##_m_S,            \
-	name##bits##_m_F, name##bits##_m_G, name##bits##_m_L },
+	name##bits##_m_F, name##bits##_m_L, name##bits##_m_G, name##bits##_m_lock },
 soft_fn *const soft_unary_ops[SOFT_UNARY_COUNT][4][SOFT_U_COUNT] = {
 	ROWS(ROW_UN, inc) ROWS(ROW_UN, dec) ROWS(ROW_UN, neg) ROWS(ROW_UN, not)
 };

@@ -146,6 +146,29 @@ OP_LOAD_G(jmp_m_G, 64, GO_RIP(s_), CHECK_TARGET(s_);)
 OP_LOAD_AT(call_m_S, 64, EA_S, GO_RIP(s_), PUSH_RETURN)
 OP_LOAD_AT(call_m_F, 64, EA_F, GO_RIP(s_), PUSH_RETURN)
 OP_LOAD_G(call_m_G, 64, GO_RIP(s_), PUSH_RETURN)
-soft_fn *const soft_jmp_m[SOFT_EA_COUNT] = { jmp_m_S, jmp_m_F, jmp_m_G };
-soft_fn *const soft_call_m[SOFT_EA_COUNT] = { call_m_S, call_m_F, call_m_G };
+soft_fn *const soft_jmp_m[SOFT_EA_COUNT] = { jmp_m_S, jmp_m_F, NULL, jmp_m_G };
+soft_fn *const soft_call_m[SOFT_EA_COUNT] = { call_m_S, call_m_F, NULL, call_m_G };
+
+/* ---- calls in 32-bit code with flat segments ---- */
+#define SP32 ((uint32_t)SP)
+#define CALL32(name, GO)                                                  \
+	OP_STORE_AT(name, 32, (uint32_t)(SP32 - 4), RETURN_RIP, GO,       \
+		SP = (uint32_t)(SP32 - 4);)
+CALL32(call32_in, GO_IN_PAGE)
+CALL32(call32_x, GO_X(uint32_t))
+soft_fn *const soft_call32_ops[2] = { call32_in, call32_x };
+OP_LOAD_AT(ret32, 32, (uint64_t)SP32, GO_RIP(s_),
+	SP = (uint32_t)(SP32 + 4 + op->imm);)
+soft_fn *const soft_ret32_op = ret32;
+OP(jmp32_r) { GO_RIP(R32(op->src)); }
+OP_STORE_AT(call32_r, 32, (uint32_t)(SP32 - 4), RETURN_RIP, GO_RIP(target_),
+	uint32_t target_ = R32(op->src); SP = (uint32_t)(SP32 - 4);)
+OP_LOAD_AT(jmp32_m, 32, EA_L, GO_RIP(s_),)
+OP_LOAD_AT(call32_m, 32, EA_L, GO_RIP(s_),
+	cpu->cur_off = op->off;
+	cpu->mem_seg = X86_SS;
+	soft_write32(cpu, (uint32_t)(SP32 - 4), (uint32_t)RETURN_RIP);
+	SP = (uint32_t)(SP32 - 4);)
+soft_fn *const soft_jmp32_r = jmp32_r, *const soft_call32_r = call32_r;
+soft_fn *const soft_jmp32_m = jmp32_m, *const soft_call32_m = call32_m;
 /* clang-format on */

@@ -63,9 +63,9 @@ OP_STORE(mov##bits##_mr, bits, R##bits(op->src))                          \
 OP_STORE(mov##bits##_mi, bits, op->imm)
 DEF_MOV(8) DEF_MOV(16) DEF_MOV(32) DEF_MOV(64)
 #define ROW_MOV(bits) { mov##bits##_rr, mov##bits##_ri,                   \
-	mov##bits##_rm_S, mov##bits##_rm_F, mov##bits##_rm_G,             \
-	mov##bits##_mr_S, mov##bits##_mr_F, mov##bits##_mr_G,             \
-	mov##bits##_mi_S, mov##bits##_mi_F, mov##bits##_mi_G, NULL, NULL },
+	mov##bits##_rm_S, mov##bits##_rm_F, mov##bits##_rm_L, mov##bits##_rm_G,             \
+	mov##bits##_mr_S, mov##bits##_mr_F, mov##bits##_mr_L, mov##bits##_mr_G,             \
+	mov##bits##_mi_S, mov##bits##_mi_F, mov##bits##_mi_L, mov##bits##_mi_G, NULL, NULL },
 soft_fn *const soft_mov_ops[4][SOFT_FORM_COUNT] = {
 	ROW_MOV(8) ROW_MOV(16) ROW_MOV(32) ROW_MOV(64)
 };
@@ -82,7 +82,7 @@ OP_LOAD(name##sbits##_##dbits##_rm, sbits, SET##dbits(op->dst, (stype)s_);)
 DEF_MOVX3(movz, uint8_t, 8) DEF_MOVX3(movz, uint16_t, 16) DEF_MOVX3(movz, uint32_t, 32)
 DEF_MOVX3(movs, int8_t, 8) DEF_MOVX3(movs, int16_t, 16) DEF_MOVX3(movs, int32_t, 32)
 #define ROW_X(name, s, d) { name##s##_##d##_rr, NULL, name##s##_##d##_rm_S, \
-	name##s##_##d##_rm_F, name##s##_##d##_rm_G },
+	name##s##_##d##_rm_F, name##s##_##d##_rm_L, name##s##_##d##_rm_G },
 #define ROWS_X(name, s) { { NULL }, ROW_X(name, s, 16) ROW_X(name, s, 32) ROW_X(name, s, 64) },
 soft_fn *const soft_movx_ops[2][3][4][SOFT_RM + SOFT_EA_COUNT] = {
 	{ ROWS_X(movz, 8) ROWS_X(movz, 16) ROWS_X(movz, 32) },
@@ -153,6 +153,16 @@ OP_LOAD_AT(push_m_f, 64, EA_F, NEXT(op + 1),
 	SP -= 8;)
 /* clang-format on */
 
+/* clang-format off */
+OP_STORE_AT(push32_r, 32, (uint32_t)(SP - 4), R32(op->src), NEXT(op + 1),
+	SP = (uint32_t)(SP - 4);)
+OP_STORE_AT(push32_i, 32, (uint32_t)(SP - 4), op->imm, NEXT(op + 1),
+	SP = (uint32_t)(SP - 4);)
+OP_LOAD_AT(pop32_r, 32, (uint64_t)(uint32_t)SP, NEXT(op + 1),
+	SP = (uint32_t)(SP + 4); R64(op->dst) = s_;)
+/* clang-format on */
+soft_fn *const soft_push32_r = push32_r, *const soft_push32_i = push32_i,
+	       *const soft_pop32_r = pop32_r;
 soft_fn *const soft_push_r = push_r, *const soft_push_i = push_i,
 	       *const soft_pop_r = pop_r;
 soft_fn *const soft_push_m[2] = { push_m_s, push_m_f };

@@ -58,11 +58,15 @@
 #define HOT __attribute__((always_inline)) static inline
 #define COLD __attribute__((noinline, cold))
 
-/* base + disp; + index and segment base */
+/* The addresses of enum soft_ea_kind */
 #define EA_S (R64(op->base) + (uint64_t)(int64_t)op->disp)
 #define EA_F                                             \
 	(R64(op->base) + (R64(op->index) << op->scale) + \
 	    (uint64_t)(int64_t)op->disp + cpu->segbase[op->seg])
+
+#define EA_L                                                                  \
+	((uint64_t)(uint32_t)(R64(op->base) + (R64(op->index) << op->scale) + \
+	    (uint64_t)(int64_t)op->disp))
 
 COLD uint64_t soft_op_ea(
     struct soft_cpu *cpu, const struct soft_op *op, unsigned size, bool write);
@@ -185,18 +189,21 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 		OP_RMW_END(p_);                                           \
 		tail;                                                     \
 	}
-/* All three ways to compute the address: name_S, name_F, name_G */
+/* All three ways to compute the address: name_S, name_F, name_L, name_G */
 #define OP_LOAD(name, bits, ...)                                          \
 	OP_LOAD_AT(name##_S, bits, EA_S, NEXT(op + 1), __VA_ARGS__)       \
 	OP_LOAD_AT(name##_F, bits, EA_F, NEXT(op + 1), __VA_ARGS__)       \
+	OP_LOAD_AT(name##_L, bits, EA_L, NEXT(op + 1), __VA_ARGS__)       \
 	OP_LOAD_G(name##_G, bits, NEXT(op + 1), __VA_ARGS__)
 #define OP_STORE(name, bits, value)                                       \
 	OP_STORE_AT(name##_S, bits, EA_S, value, NEXT(op + 1),)           \
 	OP_STORE_AT(name##_F, bits, EA_F, value, NEXT(op + 1),)           \
+	OP_STORE_AT(name##_L, bits, EA_L, value, NEXT(op + 1),)           \
 	OP_STORE_G(name##_G, bits, value, NEXT(op + 1),)
 #define OP_RMW(name, bits, ...)                                           \
 	OP_RMW_AT(name##_S, bits, EA_S, NEXT(op + 1), __VA_ARGS__)        \
 	OP_RMW_AT(name##_F, bits, EA_F, NEXT(op + 1), __VA_ARGS__)        \
+	OP_RMW_AT(name##_L, bits, EA_L, NEXT(op + 1), __VA_ARGS__)        \
 	OP_RMW_G(name##_G, bits, NEXT(op + 1), __VA_ARGS__)
 /* clang-format on */
 
@@ -294,7 +301,13 @@ enum soft_alu {
 	SOFT_TEST,
 	SOFT_ALU_COUNT
 };
-enum soft_ea_kind { SOFT_EA_S, SOFT_EA_F, SOFT_EA_G, SOFT_EA_COUNT };
+enum soft_ea_kind {
+	SOFT_EA_S, /* 64-bit: base + disp */
+	SOFT_EA_F, /* 64-bit: + index, + segment base */
+	SOFT_EA_L, /* 32-bit code with flat segments (cpu->flat32) */
+	SOFT_EA_G, /* everything else */
+	SOFT_EA_COUNT
+};
 enum soft_form { /* memory forms: + enum soft_ea_kind */
 	SOFT_RR,
 	SOFT_RI,
@@ -360,6 +373,12 @@ extern soft_fn *const soft_ret_op; /* 64-bit, imm = bytes to drop */
 extern soft_fn *const soft_jmp_r, *const soft_call_r;
 extern soft_fn *const soft_jmp_m[SOFT_EA_COUNT],
     *const soft_call_m[SOFT_EA_COUNT];
+
+/* 32-bit code with flat segments */
+extern soft_fn *const soft_push32_r, *const soft_push32_i, *const soft_pop32_r;
+extern soft_fn *const soft_call32_ops[2], *const soft_ret32_op;
+extern soft_fn *const soft_jmp32_r, *const soft_call32_r;
+extern soft_fn *const soft_jmp32_m, *const soft_call32_m;
 
 /* Reached through struct x86_insn: imm is a soft_insn_fn. */
 typedef void soft_insn_fn(struct soft_cpu *cpu, const struct x86_insn *in);

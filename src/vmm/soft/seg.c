@@ -95,6 +95,7 @@ soft_set_desc(struct soft_cpu *cpu, unsigned seg, uint16_t sel, uint64_t desc)
 	cpu->seg[seg].limit = soft_desc_limit(desc);
 	cpu->seg[seg].attr = soft_desc_attr(desc) | 1;
 	set_base(cpu, seg, desc_base(desc));
+	soft_flat_changed(cpu);
 }
 
 void
@@ -120,6 +121,7 @@ load_null(struct soft_cpu *cpu, unsigned seg, uint16_t sel)
 	cpu->seg[seg].limit = 0;
 	cpu->seg[seg].attr = X86_ATTR_UNUSABLE | (unsigned)cpu->cpl << 5;
 	set_base(cpu, seg, 0);
+	soft_flat_changed(cpu);
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #define MXCSR_RESET 0x1f80u
 #define MXCSR_VALID 0xffffu
+#define FCW_VALID 0x1f7fu
 #define FCW_RESET 0x037fu
 
 const struct soft_fp_thunk soft_fp_no_thunk;
@@ -93,9 +94,22 @@ soft_fp_sync_slow(struct soft_cpu *cpu)
 void
 soft_fp_sanitize(struct soft_cpu *cpu)
 {
+	uint8_t *x = cpu->xsave;
 	uint32_t mxcsr = saved_mxcsr(cpu) & MXCSR_VALID;
+	uint16_t fcw, fsw;
 
-	memcpy(cpu->xsave + SOFT_MXCSR, &mxcsr, sizeof(mxcsr));
+	memcpy(&fcw, x + SOFT_X87_FCW, sizeof(fcw));
+	memcpy(&fsw, x + SOFT_X87_FSW, sizeof(fsw));
+	fcw = (fcw & FCW_VALID) | 0x40;
+	/* ES, and B that copies it, follow from the flags and the masks. */
+	fsw &= 0x7f7f;
+	if ((fsw & ~fcw & 0x3f) != 0)
+		fsw |= 0x8080;
+	memcpy(x + SOFT_X87_FCW, &fcw, sizeof(fcw));
+	memcpy(x + SOFT_X87_FSW, &fsw, sizeof(fsw));
+	memcpy(x + SOFT_MXCSR, &mxcsr, sizeof(mxcsr));
+	for (unsigned i = 0; i < 8; i++)
+		memset(x + SOFT_ST(i) + 10, 0, 6);
 }
 
 void

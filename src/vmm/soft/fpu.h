@@ -108,8 +108,8 @@ soft_fp_recheck(struct soft_cpu *cpu)
 }
 
 /*
- * State from outside was put into cpu->xsave: drop what the CPU would not load
- * (reserved bits of MXCSR).
+ * State from outside was put into cpu->xsave: make of it what the CPU makes
+ * (reserved bits of FCW and MXCSR, FSW.ES).
  */
 void soft_fp_sanitize(struct soft_cpu *cpu);
 

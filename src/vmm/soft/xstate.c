@@ -68,6 +68,7 @@ INSN(fxsave)
 		put32(img + 28, MXCSR_MASK);
 		if (in->opsize != 8)
 			put32(img + 12, 0);
+		soft_probe_write(cpu, lin, 512);
 		soft_write(cpu, lin, img, SOFT_XMM(0) + xmm_bytes(cpu));
 		return;
 	}
@@ -77,6 +78,7 @@ INSN(fxsave)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	memcpy(cpu->xsave, img, 28);
 	memcpy(cpu->xsave + SOFT_ST(0), img + SOFT_ST(0), 128 + xmm_bytes(cpu));
+	soft_fp_sanitize(cpu);
 }
 
 static void
@@ -111,12 +113,12 @@ xrstor(struct soft_cpu *cpu, uint64_t lin, uint64_t rfbm)
 	uint8_t img[832] __attribute__((aligned(8)));
 	uint8_t *x = cpu->xsave;
 	unsigned n = xmm_bytes(cpu);
-	uint64_t bv, comp;
+	uint64_t bv, zero[2]; /* bytes 8-23 of the header (13.8) */
 
 	soft_read(cpu, lin, img, 576);
 	memcpy(&bv, img + SOFT_XSTATE_BV, 8);
-	memcpy(&comp, img + SOFT_XSTATE_BV + 8, 8);
-	if (comp != 0 || (bv & ~cpu->xcr0))
+	memcpy(zero, img + SOFT_XSTATE_BV + 8, 16);
+	if ((zero[0] | zero[1]) != 0 || (bv & ~cpu->xcr0))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	if ((rfbm & (XSTATE_SSE | XSTATE_AVX)) &&
 	    (image32(img + SOFT_MXCSR) & ~MXCSR_MASK))
@@ -141,6 +143,7 @@ xrstor(struct soft_cpu *cpu, uint64_t lin, uint64_t rfbm)
 	}
 	if (rfbm & XSTATE_AVX)
 		memcpy(x + SOFT_YMMH(0), img + SOFT_YMMH(0), n);
+	soft_fp_sanitize(cpu);
 }
 
 INSN(xsave)

@@ -52,11 +52,7 @@ static const struct {
 	{ X86_MN_SLDT, "UMIP" },
 	{ X86_MN_STR, "UMIP" },
 	{ X86_MN_SMSW, "UMIP" },
-	{ X86_MN_FXSAVE, "image has a test of its own" },
-	{ X86_MN_FXRSTOR, "image has a test of its own" },
-	{ X86_MN_XSAVE, "differs by policy" },
-	{ X86_MN_XRSTOR, "differs by policy" },
-	{ X86_MN_XSAVEOPT, "differs by policy" },
+	{ X86_MN_XSAVEOPT, "may leave out what did not change" },
 	{ X86_MN_STAC, "faults by the host's CPUID" },
 	{ X86_MN_CLAC, "faults by the host's CPUID" },
 };
@@ -177,7 +173,8 @@ in_pieces(const struct x86_insn *in)
 {
 	return in->mem_size == 10 || in->mem_size == 14 || in->mem_size == 28 ||
 	    in->mem_size > 64 ||
-	    (in->row->attr & (X86_A_VMASK | X86_A_MASKMOV)) != 0;
+	    (in->row->attr & (X86_A_VMASK | X86_A_MASKMOV | X86_A_FPSTATE)) !=
+	    0;
 }
 
 /*
@@ -192,6 +189,8 @@ compare_fault(const struct x86_insn *in, const struct fault *nat,
 
 	if (nat->vector != soft->vector)
 		return "vector";
+	if (in->row->attr & X86_A_FPSTATE) /* any part of the image */
+		return NULL;
 	if (nat->vector == 14 && nat->cr2 >= UINT64_C(0x7ffffffff000))
 		ignore = 1;
 	if ((nat->vector == 13 || nat->vector == 14) &&
@@ -252,7 +251,7 @@ mode_fault(const struct x86_insn *in, const struct fault *nat,
 	if (in->row->mn == X86_MN_SYSRET)
 		return true;
 	return (soft->vector == 12 || soft->vector == 13) &&
-	    (in->mem_size != 0 || (in->row->attr & X86_A_STR) != 0 ||
+	    (in->has_modrm || (in->row->attr & X86_A_STR) != 0 ||
 		nat->cr2 >= 0xfffff000);
 }
 
@@ -264,8 +263,18 @@ static bool
 fault_undefined(const struct x86_insn *in, const struct fault *nat,
     const struct fault *soft)
 {
-	return ((in->row->attr & X86_A_MASKMOV) != 0 && nat->vector == 14) ||
-	    two_operands_fault(in, nat, soft) || mode_fault(in, nat, soft);
+	bool state = in->row->attr & X86_A_FPSTATE;
+
+	if ((in->row->attr & X86_A_MASKMOV) != 0 && nat->vector == 14)
+		return true;
+	/* Not canonical or not aligned? The order is open. */
+	if (state && nat->vector == 12 && soft->vector == 13)
+		return true;
+	/* The host knows more components than the engine. */
+	if (in->row->mn == X86_MN_XRSTOR && nat->vector < 0 &&
+	    soft->vector == 13)
+		return true;
+	return two_operands_fault(in, nat, soft) || mode_fault(in, nat, soft);
 }
 
 /*

@@ -494,6 +494,39 @@ set_operand(struct rng *g, const struct x86_insn *in, uint8_t *data,
 	memcpy(data + off, v, sizeof(v));
 }
 
+/* FXSAVE and XSAVE images */
+#define STATE_MAX 1024
+
+static uint64_t
+state_target(struct rng *g)
+{
+	if (chance(g, 8))
+		return target(g, 64);
+	return DATA_ADDR + 64 * rng_below(g, (DATA_RW - STATE_MAX) / 64);
+}
+
+/*
+ * Mostly an image that can be loaded. EDX:EAX asks for no more than the
+ * engine knows.
+ */
+static void
+set_state_image(struct rng *g, uint8_t *data, uint64_t to, struct regs *r)
+{
+	uint64_t off = to - DATA_ADDR, bv = rng_below(g, 8);
+
+	r->gpr[0] = rng_below(g, 8);
+	r->gpr[2] = 0;
+	if (off > DATA_RW - STATE_MAX)
+		return;
+	gen_fp_state(g, data + off, true);
+	memcpy(data + off + XS_HEADER, &bv, sizeof(bv));
+	if (chance(g, 8))
+		data[off + XS_MXCSR + rng_below(g, 4)] = (uint8_t)rng_next(g);
+	if (chance(g, 8))
+		data[off + XS_HEADER + 8 + rng_below(g, 56)] =
+		    (uint8_t)rng_next(g);
+}
+
 static void
 set_string_regs(struct rng *g, const struct x86_insn *in, struct regs *r)
 {
@@ -602,9 +635,12 @@ gen_case(struct rng *g, const struct x86_row *row, uint8_t *code,
 		if ((tc->in.modrm & 7) == 4)
 			aim_gather(g, &tc->in, p, r);
 	} else if (tc->in.has_modrm && tc->in.mod != 3) {
-		to = target(g, tc->in.mem_size);
+		to = row->attr & X86_A_FPSTATE ? state_target(g)
+					       : target(g, tc->in.mem_size);
 		aim(g, &tc->in, p, r, to);
 		set_operand(g, &tc->in, data, to, r);
+		if (row->attr & X86_A_FPSTATE)
+			set_state_image(g, data, to, r);
 	}
 	/* Displacements were patched. */
 	x86_decode(&tc->in, p, (size_t)len, tc->mode);

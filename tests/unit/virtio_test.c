@@ -471,6 +471,30 @@ msix_vectors(void)
 }
 
 static void
+msi_for_all_causes(void)
+{
+	unsigned cap;
+
+	start(",msix=false");
+	tap_check_int(r.msix, 0);
+	for (cap = rig_cfg_read(&r, 0x34, 1); cap != 0;
+	     cap = rig_cfg_read(&r, cap + 1, 1))
+		if (rig_cfg_read(&r, cap, 1) == 0x05)
+			break;
+	tap_check(cap != 0);
+	rig_cfg_write(&r, cap + 4, 4, RIG_MSI_ADDR);
+	rig_cfg_write(&r, cap + 8, 4, 0);
+	rig_cfg_write(&r, cap + 12, 2, RIG_MSI_DATA(9));
+	rig_cfg_write(&r, cap + 2, 2, 1);
+	tap_check(rig_drive(&r, 0, 1, 16));
+	read_works(0);
+	usleep(20000);
+	tap_check_int(rig_msis(9), 1);
+	tap_check_u64(rig_read(&r, r.isr, 1), 1);
+	rig_close(&r);
+}
+
+static void
 intx_and_isr(void)
 {
 	start("");
@@ -703,6 +727,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(closed_in_flight),
 	TAP_TEST(one_queue_is_reset),
 	TAP_TEST(msix_vectors),
+	TAP_TEST(msi_for_all_causes),
 	TAP_TEST(intx_and_isr),
 	TAP_TEST(doorbells_follow_the_bar),
 	TAP_TEST(legacy_doorbells),

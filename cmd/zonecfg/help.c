@@ -21,6 +21,7 @@ help_verbs(struct error *err)
 {
 	printf("usage: zonecfg [-R root] {-z zone | -u uuid} "
 	       "[-f file | command]\n"
+	       "       zonecfg -b brand {resources | properties [resource]}\n"
 	       "       zonecfg help [command | resource | property]\n\n"
 	       "Commands have ';' or a line's end between them:\n\n");
 	for (size_t i = 0; i < ZONE_NVERBS; i++)
@@ -94,6 +95,27 @@ help_named_prop(const char *word)
 		any = true;
 	}
 	return any;
+}
+
+int
+help_brand_types(const struct zone_brand *brand)
+{
+	for (const struct zone_rtype *t = zone_rtypes + 1; t->name; t++)
+		if (zone_brand_allows(brand, t, NULL))
+			printf("%s\n", t->name);
+	return EXIT_OK;
+}
+
+/* One that can have one value only is nothing to choose. */
+int
+help_brand_props(const struct zone_brand *brand, const struct zone_rtype *t)
+{
+	for (const struct zone_prop *p = t->props; p->name != NULL; p++)
+		if ((p->flags & ZP_HIDDEN) == 0 &&
+		    zone_brand_allows(brand, t, p) &&
+		    (t != ZONE_GLOBAL || zone_brand_fixed(brand, p) == NULL))
+			printf("%s\n", p->name);
+	return EXIT_OK;
 }
 
 int

@@ -17,8 +17,9 @@
 #define MAX_INPUT (64U << 20)
 
 struct options {
-	const char *zone, *uuid, *file, *root;
-	char *text; /* the commands, one text */
+	const char *zone, *uuid, *file, *root, *brand;
+	char **words; /* the operands, ended by NULL */
+	char *text; /* the same as commands, one text */
 };
 
 static int
@@ -28,6 +29,7 @@ usage(const char *why)
 		fprintf(stderr, "zonecfg: %s\n", why);
 	fprintf(stderr,
 	    "usage: zonecfg [-R root] {-z zone | -u uuid} [-f file | command]\n"
+	    "       zonecfg -b brand {resources | properties [resource]}\n"
 	    "       zonecfg help\n");
 	return EXIT_USAGE;
 }
@@ -213,13 +215,38 @@ only_help(const char *text)
 	return rc < 0 ? fail(&err) : EXIT_OK;
 }
 
+/* What a brand's zones may have: for scripts that make configurations. */
+static int
+about_brand(struct session *s, const struct options *o)
+{
+	const struct zone_rtype *t = ZONE_GLOBAL;
+	struct error err = ERROR_INIT;
+	const char *what = o->words[0];
+	int rc;
+
+	if (what == NULL ||
+	    (strcmp(what, "resources") != 0 && strcmp(what, "properties") != 0))
+		return usage("-b takes 'resources' or 'properties'");
+	rc = zone_brand_load(s->brand_dir, o->brand, &s->brand, &err);
+	if (rc == 0 && o->words[1] != NULL)
+		rc = zone_rtype_get(o->words[1], &t, &err);
+	if (rc < 0)
+		return fail(&err);
+	if (strcmp(what, "resources") == 0)
+		return help_brand_types(s->brand);
+	return help_brand_props(s->brand, t);
+}
+
 static int
 parse(int argc, char **argv, struct options *o)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+z:u:f:R:h")) != -1)
+	while ((c = getopt(argc, argv, "+b:z:u:f:R:h")) != -1)
 		switch (c) {
+		case 'b':
+			o->brand = optarg;
+			break;
 		case 'z':
 			o->zone = optarg;
 			break;
@@ -238,6 +265,7 @@ parse(int argc, char **argv, struct options *o)
 		default:
 			return usage(NULL);
 		}
+	o->words = argv + optind;
 	if (optind < argc) {
 		o->text = join(argv + optind);
 		if (o->text == NULL)
@@ -256,7 +284,9 @@ main(int argc, char **argv)
 	int status;
 
 	status = parse(argc, argv, &o);
-	if (status == EXIT_OK && o.zone == NULL && o.uuid == NULL)
+	if (status == EXIT_OK && o.brand != NULL)
+		status = about_brand(&s, &o);
+	else if (status == EXIT_OK && o.zone == NULL && o.uuid == NULL)
 		status = o.text != NULL
 		    ? only_help(o.text)
 		    : usage("no zone is named; use -z or -u");

@@ -92,6 +92,10 @@ ZONE_VERBS(X)
 
 /* help.c */
 int help_verbs(struct error *err);
+/* The names that a brand allows, a line each; return an exit status. */
+int help_brand_types(const struct zone_brand *brand);
+int
+help_brand_props(const struct zone_brand *brand, const struct zone_rtype *t);
 /* prompt.c: people; returns an exit status */
 int prompt_run(struct session *s);
 

@@ -61,6 +61,7 @@ zone_conf_dup(const struct zone_conf *conf)
 		copy->res[copy->n] = zone_res_dup(conf->res[copy->n]);
 		if (copy->res[copy->n] == NULL)
 			goto failed;
+		copy->res[copy->n]->at = copy->n;
 	}
 	return copy;
 failed:
@@ -150,14 +151,7 @@ const struct zone_res *
 zone_conf_next(const struct zone_conf *conf, const struct zone_rtype *type,
     const struct zone_res *prev)
 {
-	size_t i = 0;
-
-	if (prev != NULL) {
-		while (i < conf->n && conf->res[i] != prev)
-			i++;
-		i++;
-	}
-	for (; i < conf->n; i++)
+	for (size_t i = prev != NULL ? prev->at + 1 : 0; i < conf->n; i++)
 		if (conf->res[i]->type == type)
 			return conf->res[i];
 	return NULL;
@@ -190,6 +184,7 @@ zone_conf_attach(
 	if (at != ZONE_NEW) {
 		zone_res_free(conf->res[at]);
 		conf->res[at] = res;
+		res->at = at;
 		return 0;
 	}
 	if (conf->n == ZONE_RES_MAX)
@@ -199,6 +194,7 @@ zone_conf_attach(
 	if (grown == NULL)
 		return no_memory(err);
 	conf->res = grown;
+	res->at = conf->n;
 	grown[conf->n++] = res;
 	return 0;
 }
@@ -210,6 +206,8 @@ zone_conf_detach(struct zone_conf *conf, size_t at)
 	memmove(&conf->res[at], &conf->res[at + 1],
 	    (conf->n - at - 1) * sizeof(struct zone_res *));
 	conf->n--;
+	for (; at < conf->n; at++)
+		conf->res[at]->at = at;
 }
 
 static int

@@ -22,6 +22,22 @@ U=8c1e5a0e-9a51-4c0c-8f2e-0f3bd1d0f3a4
 	refused 1 "help: 'nothing' is no command, resource or property" help nothing
 }
 
+@test "-b lists what a brand allows" {
+	ok -b bhyve resources
+	[[ $out == *net*disk*vcpu* ]]
+	[[ $out != *security-flags* ]]
+	ok -b bhyve properties
+	[[ $out == *zonepath* ]]
+	[[ $out != *ip-type* ]]
+	ok -b bhyve properties net
+	[[ $out == *vlan-id* ]]
+	! grep -qx address .out
+	refused 1 "there is no brand 'lx' in *; there are: bhyve*" -b lx resources
+	refused 1 "'nett' is no resource; did you mean 'net'?" -b bhyve properties nett
+	zonecfg -b bhyve
+	[ "$status" -eq 2 ]
+}
+
 @test "help knows every resource, property and command" {
 	zonecfg help
 	for word in $(sed -n 's/^  \([a-z]*\) .*/\1/p; s/^Resources: //p' .out | tr -d ,); do

@@ -11,6 +11,11 @@
 #include "base/buf.h"
 #include "base/log.h"
 
+/* How many queues the stream reaches; a target may set it before. */
+#ifndef FUZZ_QUEUES
+#define FUZZ_QUEUES 2
+#endif
+
 struct input {
 	const uint8_t *p, *end;
 };
@@ -55,7 +60,7 @@ op_drive(struct input *in)
 		rig_msix(&rig);
 	(void)rig_drive(&rig,
 	    rig_features(&rig) & (f & 1 ? UINT64_MAX : take(in, 5)),
-	    1 + (f >> 4 & 1), 1u << (f >> 1 & 7));
+	    1 + (f >> 4 & 1) * (FUZZ_QUEUES - 1), 1u << (f >> 1 & 7));
 }
 
 static void
@@ -69,7 +74,8 @@ op_memory(struct input *in)
 static void
 op_desc(struct input *in)
 {
-	unsigned q = (unsigned)take(in, 1) & 1, i = (unsigned)take(in, 1) & 15;
+	unsigned q = (unsigned)take(in, 1) % FUZZ_QUEUES,
+		 i = (unsigned)take(in, 1) & 15;
 	struct vring_desc d = { .addr = RIG_DATA + take(in, 2) };
 
 	d.len = (uint32_t)take(in, 2);
@@ -85,7 +91,7 @@ op_desc(struct input *in)
 static void
 op_offer(struct input *in)
 {
-	unsigned q = (unsigned)take(in, 1) & 1;
+	unsigned q = (unsigned)take(in, 1) % FUZZ_QUEUES;
 
 	if (rig.q[q].avail != NULL)
 		rig_offer(&rig, q, (uint16_t)take(in, 1));

@@ -158,6 +158,12 @@ test_discard(void)
 	}
 }
 
+static bool
+irq_came(void *arg)
+{
+	return irq_count[V_BLK] > *(uint32_t *)arg;
+}
+
 static void
 test_irq(void)
 {
@@ -165,8 +171,7 @@ test_irq(void)
 
 	for (i = 0; i < 10; i++)
 		request(0, i, buf_b, 4096, true);
-	delay_us(2000);
-	ok(irq_count[V_BLK] > before, "MSI-X interrupts came (%u)",
+	ok(wait_until(irq_came, &before, 2000), "MSI-X interrupts came (%u)",
 	    irq_count[V_BLK] - before);
 }
 

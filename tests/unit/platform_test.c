@@ -208,6 +208,15 @@ pit_gate(void)
 	finish();
 }
 
+/* Low byte first, then the high one. */
+static unsigned
+pit_read16(void)
+{
+	unsigned low = in(0x40);
+
+	return low | in(0x40) << 8;
+}
+
 static void
 pit_access_and_bcd(void)
 {
@@ -233,12 +242,12 @@ pit_access_and_bcd(void)
 	out(0x43, 0x00);
 	pit_ticks(100);
 	out(0x43, 0x00);
-	tap_check_u64(in(0x40) | in(0x40) << 8, 1000);
-	tap_check_u64(in(0x40) | in(0x40) << 8, 900);
+	tap_check_u64(pit_read16(), 1000);
+	tap_check_u64(pit_read16(), 900);
 	/* read back of count and status: status comes first */
 	out(0x43, 0xc2);
 	tap_check_u64(in(0x40), 0xb4);
-	tap_check_u64(in(0x40) | in(0x40) << 8, 900);
+	tap_check_u64(pit_read16(), 900);
 	tap_check_u64(in(0x43), 0xff);
 	finish();
 }

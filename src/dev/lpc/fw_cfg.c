@@ -172,7 +172,9 @@ dir_build(struct fw_cfg *fw)
 	if (fw->dir == NULL)
 		return; /* the guest sees an empty item */
 	fw->dir_len = len;
-	qsort(fw->files, fw->nfiles, sizeof(fw->files[0]), file_compare);
+	if (fw->nfiles > 0)
+		qsort(
+		    fw->files, fw->nfiles, sizeof(fw->files[0]), file_compare);
 	store_be32(fw->dir, (uint32_t)fw->nfiles);
 	p = fw->dir + 4;
 	for (size_t i = 0; i < fw->nfiles; i++, p += 64) {

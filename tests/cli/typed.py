@@ -3,8 +3,9 @@
     typed.py PROGRAM ARGUMENT... <SCRIPT
 
 A line "send TEXT" of the script types TEXT (escapes as in Python: \\t, \\r, \\x04);
-"see TEXT" waits until TEXT was printed, behind what was waited for before; "eof"
-types end of file, again and again, since a terminal that changes its mode drops
+"see TEXT" waits until TEXT was printed, behind what was waited for before. Keys
+for the line editor (escapes, tabs, deletes) wait until the terminal is raw: a
+prompt may be seen before that. "eof" types end of file, again and again, since a terminal that changes its mode drops
 it. The end of the script waits for the program. Prints what the program printed; exits
 with its status, or 99 when something was not seen in time.
 """
@@ -12,9 +13,11 @@ import os
 import pty
 import select
 import sys
+import termios
 import time
 
 LIMIT = 20
+EDITING = set(b"\t\x1b\x7f\x01\x05")
 
 
 def main():
@@ -53,6 +56,10 @@ def main():
             eof = True
             continue
         if word == "send":
+            end = time.time() + LIMIT
+            while set(data) & EDITING and termios.tcgetattr(fd)[3] & termios.ICANON:
+                if time.time() > end or not read(0.02):
+                    fail("the terminal never became raw")
             os.write(fd, data)
             continue
         end = time.time() + LIMIT

@@ -23,6 +23,7 @@
 #ifndef VMM_SOFT_CPU_H
 #define VMM_SOFT_CPU_H
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -221,6 +222,8 @@ struct soft_cpu {
 	unsigned rmw_size;
 	uint8_t rmw_bounce[64] __attribute__((aligned(64)));
 
+	_Atomic uint64_t dirty_epoch; /* of the VM, that this vCPU has seen */
+	pthread_t thread; /* while running */
 	unsigned id;
 	uint32_t apic_id;
 	struct soft_vm *vm;

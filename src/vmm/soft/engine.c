@@ -440,15 +440,32 @@ soft_ioeventfd(struct engine_vm *evm, int fd, uint64_t addr, unsigned len,
 
 /* ---- dirty log ---- */
 
+/*
+ * Take back the TLB entries that store past the log, and wait until they are
+ * gone: what was stored through them then is in memory before the caller copies
+ * the pages that it was told of. A vCPU that sleeps or is out of its run loop
+ * handles the request before it stores anything.
+ */
 static void
-request_all(struct soft_vm *vm, uint32_t bits)
+recall_writes(struct soft_vm *vm)
 {
+	uint64_t epoch = atomic_fetch_add(&vm->dirty_epoch, 1) + 1;
 	struct soft_cpu *cpu;
 
 	for (unsigned i = 0; i < atomic_load(&vm->ncpus); i++) {
 		cpu = atomic_load(&vm->cpus[i]);
 		if (cpu)
-			soft_request(cpu, bits);
+			soft_request(cpu, SOFT_REQ_DIRTY);
+	}
+	for (unsigned i = 0; i < atomic_load(&vm->ncpus); i++) {
+		cpu = atomic_load(&vm->cpus[i]);
+		if (cpu == NULL)
+			continue;
+		while (atomic_load(&cpu->dirty_epoch) < epoch &&
+		    atomic_load(&cpu->running) &&
+		    !atomic_load(&cpu->sleeping) &&
+		    !pthread_equal(cpu->thread, pthread_self()))
+			usleep(20);
 	}
 }
 
@@ -470,7 +487,7 @@ soft_dirty_start(struct engine_vm *evm, struct error *err)
 		memset(r->dirty, 0, words * 8);
 	}
 	atomic_store(&vm->dirty_on, true);
-	request_all(vm, SOFT_REQ_DIRTY);
+	recall_writes(vm);
 	return 0;
 }
 
@@ -498,7 +515,7 @@ soft_dirty_get(struct engine_vm *evm, uint32_t slot, uint64_t *bitmap)
 			bitmap[k] = __atomic_exchange_n(
 			    &r->dirty[k], 0, __ATOMIC_SEQ_CST);
 		/* later stores have to be seen again */
-		request_all(vm, SOFT_REQ_DIRTY);
+		recall_writes(vm);
 		return 0;
 	}
 	return -ENOENT;

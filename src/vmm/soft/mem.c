@@ -233,11 +233,13 @@ write_slow_as(struct soft_cpu *cpu, uint64_t lin, unsigned size, uint64_t v,
 	struct soft_tlb_meta *m = &cpu->meta[mmu][i];
 	struct soft_page pg;
 
-	/* A page with code: the translation is known. */
+	/* The translation is known, but there is or was code, or the log. */
 	if ((lin ^ m->w) <= 4096 - size) {
 		pg.pa = m->pa | (lin & 0xfff);
 		store_sized(cpu->tlbs[mmu][i].host + (lin & 0xfff), size, v);
 		soft_code_written(cpu, pg.pa, size);
+		if (!soft_code_write_needs_slow(cpu, pg.pa, true))
+			cpu->tlbs[mmu][i].w = m->w;
 		return;
 	}
 	if (unlikely((lin & 0xfff) + size > 4096)) {

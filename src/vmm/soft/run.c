@@ -159,6 +159,16 @@ interrupts(struct soft_cpu *cpu)
 	}
 }
 
+/* The dirty log has to see the next store to each page. */
+static void
+recall_writes(struct soft_cpu *cpu)
+{
+	uint64_t epoch = atomic_load(&cpu->vm->dirty_epoch);
+
+	soft_tlb_protect_all(cpu);
+	atomic_store(&cpu->dirty_epoch, epoch);
+}
+
 /* false: leave vcpu_run, cpu->exit is set. */
 static bool
 events(struct soft_cpu *cpu)
@@ -168,7 +178,7 @@ events(struct soft_cpu *cpu)
 	if (req & SOFT_REQ_CODE)
 		soft_code_requests(cpu);
 	if (req & SOFT_REQ_DIRTY)
-		soft_tlb_protect_all(cpu);
+		recall_writes(cpu);
 	if (req & SOFT_REQ_TIMER)
 		lapic_timer(cpu->lapic);
 	if (req & SOFT_REQ_KICK) {
@@ -360,6 +370,7 @@ soft_cpu_run(struct soft_cpu *cpu)
 {
 	enum engine_exit r;
 
+	cpu->thread = pthread_self();
 	atomic_store(&cpu->running, 1);
 	r = run(cpu);
 	soft_fp_sync(cpu);

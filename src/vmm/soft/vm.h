@@ -36,6 +36,8 @@ struct soft_vm {
 	_Atomic uint8_t *wmapped;
 	bool strict_msr, exit_on_pause, x2apic_ids;
 	_Atomic bool dirty_on;
+	_Atomic uint64_t
+	    dirty_epoch; /* how often write entries were recalled */
 	_Atomic bool extint;
 	uint64_t tsc_hz;
 	uint64_t tsc_base; /* host TSC when the VM was made: guest's 0 */

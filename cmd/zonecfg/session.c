@@ -11,8 +11,10 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "zone/hook.h"
 #include "zone/type.h"
 #include "zone/verify.h"
+#include "zone/xml.h"
 #include "zone/xmldoc.h"
 
 void
@@ -205,6 +207,44 @@ session_run(struct session *s, const struct zone_stmt *stmt, struct error *err)
 	return rc < 0 ? rc : handlers[stmt->verb](s, stmt, err);
 }
 
+/*
+ * The brand's own check: verify_cfg gets the configuration as XML, in a file
+ * that only it can open.
+ */
+static int
+brand_verify(
+    struct session *s, const struct zone_brand *brand, struct error *err)
+{
+	static const char *const file[] = { "/proc/self/fd/3", NULL };
+	const char *hook = zone_brand_text(brand, "verify_cfg");
+	cleanup_close int fd = -1;
+	char **argv = NULL;
+	struct buf xml;
+	int rc;
+
+	rc = zone_hook_argv(hook, zone_conf_get(s->conf, "zonename"),
+	    zone_conf_get(s->conf, "zonepath"), file, &argv, err);
+	if (rc == -ENOENT)
+		return 0;
+	buf_init(&xml, ZONE_XML_MAX);
+	zone_xml_write(s->conf, &xml);
+	if (rc == 0)
+		fd = fd_memfd("zone.xml", 0, 0);
+	if (rc == 0 &&
+	    (buf_error(&xml) != 0 || fd < 0 ||
+		fd_write_all(fd, xml.data, xml.len) != 0))
+		rc = error_set(err, ENOMEM, "out of memory");
+	if (rc == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		rc = zone_hook_run(argv, fd, err);
+	buf_fini(&xml);
+	zone_hook_free(argv);
+	if (rc > 0)
+		rc = -EIO;
+	return rc < 0
+	    ? error_prefix(err, "brand %s: verify_cfg", zone_brand_name(brand))
+	    : 0;
+}
+
 int
 session_verify(struct session *s, struct error *err)
 {
@@ -218,6 +258,8 @@ session_verify(struct session *s, struct error *err)
 		rc = zone_brand_load(s->brand_dir, name, &brand, err);
 	if (rc == 0)
 		rc = zone_verify(s->conf, brand, err);
+	if (rc == 0 && brand != NULL)
+		rc = brand_verify(s, brand, err);
 	zone_brand_free(brand);
 	if (rc == 0 &&
 	    zone_store_conflict(s->store, s->name, s->conf, &other) == -EEXIST)

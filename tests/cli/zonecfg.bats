@@ -368,3 +368,25 @@ U=8c1e5a0e-9a51-4c0c-8f2e-0f3bd1d0f3a4
 	ok -z z info bootargs
 	[ "$out" = "bootargs: first" ]
 }
+
+@test "the brand's verify_cfg has a say, as a program and not a shell" {
+	cp -r "$ZHYVE_BRANDS" brands
+	export ZHYVE_BRANDS=$PWD/brands
+	sed -i "s#<verify_cfg/>#<verify_cfg>$PWD/hook %z %R a;b</verify_cfg>#" brands/bhyve/config.xml
+	refused 1 "brand bhyve: verify_cfg: $PWD/hook: No such file or directory" -z z "create; set zonepath=/z"
+	cat >hook <<-'END'
+		#!/bin/sh
+		for word; do echo "<$word>"; done >"${0%/*}/said"
+		cat "$4" >>"${0%/*}/said"
+		exit $(cat "${0%/*}/status")
+	END
+	chmod +x hook
+	echo 3 >status
+	refused 1 "brand bhyve: verify_cfg: $PWD/hook: exit status 3" -z z "create; set zonepath=\"/z a; b\""
+	[ -z "$(files)" ]
+	echo 0 >status
+	ok -z z "create; set zonepath=\"/z a; b\""
+	head -4 said >words
+	printf '<z>\n</z a; b>\n<a;b>\n</proc/self/fd/3>\n' | diff - words
+	grep -q '<zone name="z" zonepath="/z a; b"' said
+}

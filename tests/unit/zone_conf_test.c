@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "tap.h"
 #include "zone/complete.h"
+#include "zone/hook.h"
 #include "zone/stmt.h"
 #include "zone/text.h"
 #include "zone/verify.h"
@@ -521,6 +522,61 @@ completion(void)
 	zone_brand_free(b);
 }
 
+static void
+hooks_are_words(void)
+{
+	static const char *const extra[] = { "x y", NULL };
+	char **argv = NULL;
+	struct error err = ERROR_INIT;
+
+	tap_check_int(zone_hook_argv("  /bin/a -z %z\t%R/x%%y ", "web",
+			  "/zones/a b;c", extra, &argv, &err),
+	    0);
+	tap_check_str(argv[0], "/bin/a");
+	tap_check_str(argv[2], "web");
+	tap_check_str(argv[3], "/zones/a b;c/x%y");
+	tap_check_str(argv[4], "x y");
+	tap_check(argv[5] == NULL);
+	zone_hook_free(argv);
+	argv = NULL;
+	tap_check_int(
+	    zone_hook_argv(" \n", "z", "/", NULL, &argv, &err), -ENOENT);
+	tap_check_int(
+	    zone_hook_argv("a %q", "z", "/", NULL, &argv, &err), -EINVAL);
+	tap_check_int(
+	    zone_hook_argv("a %", "z", "/", NULL, &argv, &err), -EINVAL);
+	tap_check(argv == NULL);
+}
+
+/* What a hook of this template, and a last word, comes to. */
+static int
+ran(const char *template, const char *last, struct error *err)
+{
+	const char *const extra[] = { last, NULL };
+	char **argv = NULL;
+	int rc;
+
+	tap_check_int(zone_hook_argv(template, "z", "/", extra, &argv, err), 0);
+	rc = zone_hook_run(argv, -1, err);
+	zone_hook_free(argv);
+	return rc;
+}
+
+static void
+hooks_run(void)
+{
+	struct error err = ERROR_INIT;
+
+	tap_check_int(ran("/bin/true", NULL, &err), 0);
+	tap_check_int(ran("/bin/false", NULL, &err), 1);
+	tap_check_str(err.text, "/bin/false: exit status 1");
+	tap_check_int(ran("/nonexistent", NULL, &err), -ENOENT);
+	tap_check_int(ran("/bin/sh -c", "kill -9 $$", &err), -EINTR);
+	tap_check_has(err.text, "killed by signal 9");
+	tap_check_int(
+	    ran("/bin/sh -c", "test -z \"$HOME\" && ! read x", &err), 0);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(statements),
 	TAP_TEST(statements_are_separated),
@@ -536,5 +592,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(random_zones_survive, 60),
 	TAP_TEST_TIMEOUT(memory_runs_out, 60),
 	TAP_TEST(completion),
+	TAP_TEST(hooks_are_words),
+	TAP_TEST(hooks_run),
 };
 TAP_MAIN(tests)

@@ -1,0 +1,32 @@
+/*
+ * Programs that a brand brings along: "PROGRAM WORD...", blanks between, %z for
+ * the zone's name and %R for its zonepath, %% for a per cent sign. A value is
+ * put into its word whole: there is no shell, and nothing to quote.
+ */
+#ifndef ZONE_HOOK_H
+#define ZONE_HOOK_H
+
+#include "base/error.h"
+
+#define ZONE_HOOK_WORDS 64
+/* The descriptor that a hook finds its input file at, if it gets one. */
+#define ZONE_HOOK_FD 3
+
+/*
+ * The argument vector of a template, with 'extra' (ended by NULL, may be NULL)
+ * behind it. *ret is freed with zone_hook_free(). -ENOENT: the template is
+ * empty, there is nothing to run.
+ */
+int zone_hook_argv(const char *template, const char *zone, const char *zonepath,
+    const char *const *extra, char ***ret, struct error *err);
+void zone_hook_free(char **argv); /* NULL is allowed */
+
+/*
+ * Run a program to its end, with an environment of PATH alone, standard input
+ * from /dev/null, output and errors where ours go, and input (-1: none) as
+ * descriptor 3. 0, the program's exit status, or a negative errno when it could
+ * not be started or was killed; err says which for all but 0.
+ */
+int zone_hook_run(char *const *argv, int input, struct error *err);
+
+#endif

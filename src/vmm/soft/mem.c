@@ -110,7 +110,7 @@ translate2(struct soft_cpu *cpu, uint64_t lin, unsigned size,
 {
 	unsigned first = 4096 - (lin & 0xfff);
 
-	if (unlikely(first < size && (lin + first) << 16 == UINT64_C(1) << 63))
+	if (unlikely(first < size && lin + first == UINT64_C(1) << 47))
 		soft_translate(cpu, lin + first, acc, mmu, &pg[1]);
 	soft_translate(cpu, lin, acc, mmu, &pg[0]);
 	if (first >= size)

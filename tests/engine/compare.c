@@ -270,6 +270,10 @@ fault_undefined(const struct x86_insn *in, const struct fault *nat,
 	/* Not canonical or not aligned? The order is open. */
 	if (state && nat->vector == 12 && soft->vector == 13)
 		return true;
+	/* Some pieces are in Linux' last page, some not canonical. */
+	if (in_pieces(in) && nat->vector == 14 &&
+	    nat->cr2 >> 12 == UINT64_C(0x7ffffffff) && soft->vector != 14)
+		return true;
 	/* The host knows more components than the engine. */
 	if (in->row->mn == X86_MN_XRSTOR && nat->vector < 0 &&
 	    soft->vector == 13)

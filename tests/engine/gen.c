@@ -648,3 +648,42 @@ gen_case(struct rng *g, const struct x86_row *row, uint8_t *code,
 		r->gpr[i] = (uint32_t)r->gpr[i];
 	return tc->in.row == row && !goes_astray(&tc->in, r->rip);
 }
+
+/* ---- sequences ---- */
+
+bool
+gen_step(
+    struct rng *g, const struct x86_row *row, uint8_t *p, struct x86_insn *in)
+{
+	struct bytes b;
+
+	for (unsigned i = 0; i < 60; i++) {
+		make_bytes(g, row, 8, &b);
+		if (x86_decode(in, b.b, sizeof(b.b), 8) <= 0 || in->row != row)
+			continue;
+		if (in->has_modrm && in->mod != 3 &&
+		    (in->base >= X86_REG_NONE || in->mod == 2 ||
+			in->adsize != 8 || in->seg >= 4 ||
+			(in->index != X86_REG_NONE && !chance(g, 4))))
+			continue;
+		memcpy(p, b.b, in->len);
+		return true;
+	}
+	return false;
+}
+
+void
+gen_sequence_regs(struct rng *g, struct regs *r, uint8_t *data)
+{
+	random_regs(g, 8, r);
+	for (unsigned i = 0; i < 16; i++)
+		if (i == 4 || !chance(g, 3))
+			r->gpr[i] = DATA_ADDR + 256 +
+			    8 * rng_below(g, (DATA_RW - 512) / 8);
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t v = corner_f64(g);
+
+		memcpy(data + 8 * rng_below(g, DATA_RW / 8), &v, 8);
+	}
+	gen_fp_state(g, r->xsave, true);
+}

@@ -39,6 +39,14 @@ bool gen_case(struct rng *g, const struct x86_row *row, uint8_t *code,
 /* FP state with random content, as XSAVE writes it. */
 void gen_fp_state(struct rng *g, uint8_t *xsave, bool avx);
 
+/*
+ * For sequences: bytes of an instruction of the row whose memory operand is
+ * near a register, and registers most of which point into the window.
+ */
+bool gen_step(
+    struct rng *g, const struct x86_row *row, uint8_t *p, struct x86_insn *ret);
+void gen_sequence_regs(struct rng *g, struct regs *r, uint8_t *data);
+
 /* ---- comparing ---- */
 
 /* Arithmetic flags that the case leaves undefined (compare.c). */

@@ -253,3 +253,40 @@ soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *f)
 	if (fp)
 		memcpy(r->xsave, cpu->xsave, XSAVE_SIZE);
 }
+
+void
+soft_test_set_code(uint64_t rip, const uint8_t *p, unsigned n)
+{
+	memcpy(ram + PA_CODE + (rip - CODE_ADDR), p, n);
+	soft_code_written(cpu, PA_CODE + (rip - CODE_ADDR), n);
+}
+
+void
+soft_test_run_blocks(struct regs *r, struct fault *f)
+{
+	const struct soft_op *op;
+	int why;
+
+	set_mode(8);
+	memcpy(cpu->gpr, r->gpr, sizeof(r->gpr));
+	cpu->rip = r->rip;
+	soft_set_rflags(cpu, r->rflags);
+	memcpy(cpu->xsave, r->xsave, XSAVE_SIZE);
+	atomic_store(&cpu->request, 0);
+	why = setjmp(cpu->fault);
+	while (why == 0 || why == RESTART) {
+		op = soft_code_find(cpu)->ops;
+		cpu->base_rip = cpu->rip;
+		while (op != NULL)
+			op = op->fn(cpu, op);
+		atomic_store(&cpu->request, 0);
+	}
+	f->vector = why == 1 ? cpu->exc_vector : 1000;
+	f->error = cpu->exc_has_error ? cpu->exc_error : 0;
+	f->cr2 = cpu->cr2;
+	soft_fp_sync(cpu);
+	memcpy(r->gpr, cpu->gpr, sizeof(r->gpr));
+	r->rip = cpu->rip;
+	r->rflags = soft_rflags(cpu);
+	memcpy(r->xsave, cpu->xsave, XSAVE_SIZE);
+}

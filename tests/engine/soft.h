@@ -13,4 +13,9 @@ uint8_t *soft_test_data(void);
 /* mode: 4 or 8 */
 void soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *ret);
 
+/* The same by blocks, as the run loop does, until something faults. */
+void soft_test_run_blocks(struct regs *r, struct fault *ret);
+/* Write code (within a page) that may have been run before. */
+void soft_test_set_code(uint64_t rip, const uint8_t *p, unsigned n);
+
 #endif

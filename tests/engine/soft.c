@@ -42,6 +42,9 @@
 
 static struct soft_cpu *cpu;
 static uint8_t *ram;
+static struct engine_vm *vm;
+static struct engine_vcpu *vcpu;
+static struct vm_mem *mem;
 
 static uint64_t
 no_read(void *m, uint16_t port, unsigned width)
@@ -164,17 +167,17 @@ soft_test_init(void)
 	struct engine_vcpu_config cc = { .cpuid = &tab };
 	struct cpu_topology topo = { 1, 1, 1, 1 };
 	struct error err = ERROR_INIT;
-	struct engine_vm *vm;
-	struct engine_vcpu *vcpu;
 	uint64_t hz;
 
-	if (vm_mem_create(&mc, &vc.mem, &err) < 0 ||
+	if (vm_mem_create(&mc, &mem, &err) < 0 ||
 	    engine_soft.cpuid_supported(&supported, &hz, &err) < 0 ||
-	    cpuid_make(&supported, &topo, 0, hz, &tab, &err) < 0 ||
-	    engine_soft.vm_create(&vc, &vm, &err) < 0)
+	    cpuid_make(&supported, &topo, 0, hz, &tab, &err) < 0)
+		return -err.code;
+	vc.mem = mem;
+	if (engine_soft.vm_create(&vc, &vm, &err) < 0)
 		return -err.code;
 	host_features(&tab);
-	ram = vm_mem_ram(vc.mem, GPA(0), RAM_SIZE);
+	ram = vm_mem_ram(mem, GPA(0), RAM_SIZE);
 	make_tables();
 	if (engine_soft.vcpu_create(vm, &cc, &vcpu, &err) < 0)
 		return -err.code;
@@ -183,6 +186,14 @@ soft_test_init(void)
 		return -EINVAL;
 	cpu = &vcpu->cpu;
 	return 0;
+}
+
+void
+soft_test_destroy(void)
+{
+	engine_soft.vcpu_destroy(vcpu);
+	engine_soft.vm_destroy(vm);
+	vm_mem_destroy(mem);
 }
 
 uint8_t *
@@ -289,4 +300,14 @@ soft_test_run_blocks(struct regs *r, struct fault *f)
 	r->rip = cpu->rip;
 	r->rflags = soft_rflags(cpu);
 	memcpy(r->xsave, cpu->xsave, XSAVE_SIZE);
+}
+
+void
+soft_test_set_control(uint64_t cr0, uint64_t cr4, uint64_t xcr0)
+{
+	cpu->cr0 = cr0;
+	cpu->cr4 = cr4;
+	cpu->xcr0 = xcr0;
+	soft_fp_recheck(cpu);
+	soft_mode_changed(cpu);
 }

@@ -8,6 +8,7 @@
 #include "state.h"
 
 int soft_test_init(void); /* 0 or -errno */
+void soft_test_destroy(void);
 uint8_t *soft_test_code(void); /* guest RAM behind CODE_ADDR */
 uint8_t *soft_test_data(void);
 /* mode: 4 or 8 */
@@ -17,5 +18,8 @@ void soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *ret);
 void soft_test_run_blocks(struct regs *r, struct fault *ret);
 /* Write code (within a page) that may have been run before. */
 void soft_test_set_code(uint64_t rip, const uint8_t *p, unsigned n);
+
+/* Control registers for what follows */
+void soft_test_set_control(uint64_t cr0, uint64_t cr4, uint64_t xcr0);
 
 #endif

@@ -330,7 +330,7 @@ no_brand(const char *dir, const char *name, struct error *err)
 }
 
 static int
-load_file(struct zone_brand *b, struct error *err)
+load_file(struct zone_brand *b, const char *dir, struct error *err)
 {
 	xmlDocPtr doc = NULL;
 	struct buf text;
@@ -338,13 +338,19 @@ load_file(struct zone_brand *b, struct error *err)
 
 	buf_init(&text, ZONE_XML_MAX);
 	rc = fd_read_file(AT_FDCWD, b->file, &text);
-	if (rc < 0)
+	if (rc == -ENOENT)
+		rc = no_brand(dir, b->name, err);
+	else if (rc < 0)
 		rc = error_sys(err, -rc, "%s", b->file);
 	else
 		rc = zone_xml_parse(
 		    b->file, text.data, text.len, "brand", &doc, err);
-	if (rc == 0)
-		rc = read_all(b, xmlDocGetRootElement(doc), err);
+	/* whatever is wrong inside, the brand is there */
+	if (rc == 0 && read_all(b, xmlDocGetRootElement(doc), err) < 0) {
+		rc = -EINVAL;
+		if (err != NULL)
+			err->code = EINVAL;
+	}
 	xmlFreeDoc(doc);
 	buf_fini(&text);
 	return rc < 0 ? rc : 0;
@@ -373,10 +379,10 @@ zone_brand_load(const char *dir, const char *name, struct zone_brand **ret,
 	if (rc < 0)
 		rc = error_set(err, ENAMETOOLONG, "%s: path too long", dir);
 	else
-		rc = load_file(b, err);
+		rc = load_file(b, dir, err);
 	if (rc < 0) {
 		zone_brand_free(b);
-		return rc == -ENOENT ? no_brand(dir, name, err) : rc;
+		return rc;
 	}
 	*ret = b;
 	return 0;

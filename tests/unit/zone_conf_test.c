@@ -9,7 +9,6 @@
 #include "base/str.h"
 #include "tap.h"
 #include "zone/complete.h"
-#include "zone/hook.h"
 #include "zone/stmt.h"
 #include "zone/text.h"
 #include "zone/verify.h"
@@ -366,27 +365,6 @@ rules_without_a_brand(void)
 }
 
 static void
-brand_is_data(void)
-{
-	const struct zone_brand_priv *privs;
-	struct zone_brand *b = bhyve(), *none = NULL;
-	struct error err = ERROR_INIT;
-	size_t n = zone_brand_privs(b, &privs);
-
-	tap_check(n > 10);
-	tap_check_str(privs[0].name, "net_rawaccess");
-	tap_check_str(
-	    zone_brand_text(b, "initname"), "/usr/lib/brand/bhyve/zhyve");
-	tap_check_str(zone_brand_text(b, "modname"), "");
-	zone_brand_free(b);
-	tap_check_int(zone_brand_load(BRAND_DIR, "lx", &none, &err), -ENOENT);
-	tap_check_has(err.text, "there is no brand 'lx'");
-	tap_check_has(err.text, "bhyve");
-	tap_check(zone_brand_load(BRAND_DIR, "../x", &none, &err) < 0);
-	tap_check(none == NULL);
-}
-
-static void
 secrets_are_seen(void)
 {
 	struct zone_conf *conf = conf_of(BASE);
@@ -522,61 +500,6 @@ completion(void)
 	zone_brand_free(b);
 }
 
-static void
-hooks_are_words(void)
-{
-	static const char *const extra[] = { "x y", NULL };
-	char **argv = NULL;
-	struct error err = ERROR_INIT;
-
-	tap_check_int(zone_hook_argv("  /bin/a -z %z\t%R/x%%y ", "web",
-			  "/zones/a b;c", extra, &argv, &err),
-	    0);
-	tap_check_str(argv[0], "/bin/a");
-	tap_check_str(argv[2], "web");
-	tap_check_str(argv[3], "/zones/a b;c/x%y");
-	tap_check_str(argv[4], "x y");
-	tap_check(argv[5] == NULL);
-	zone_hook_free(argv);
-	argv = NULL;
-	tap_check_int(
-	    zone_hook_argv(" \n", "z", "/", NULL, &argv, &err), -ENOENT);
-	tap_check_int(
-	    zone_hook_argv("a %q", "z", "/", NULL, &argv, &err), -EINVAL);
-	tap_check_int(
-	    zone_hook_argv("a %", "z", "/", NULL, &argv, &err), -EINVAL);
-	tap_check(argv == NULL);
-}
-
-/* What a hook of this template, and a last word, comes to. */
-static int
-ran(const char *template, const char *last, struct error *err)
-{
-	const char *const extra[] = { last, NULL };
-	char **argv = NULL;
-	int rc;
-
-	tap_check_int(zone_hook_argv(template, "z", "/", extra, &argv, err), 0);
-	rc = zone_hook_run(argv, -1, err);
-	zone_hook_free(argv);
-	return rc;
-}
-
-static void
-hooks_run(void)
-{
-	struct error err = ERROR_INIT;
-
-	tap_check_int(ran("/bin/true", NULL, &err), 0);
-	tap_check_int(ran("/bin/false", NULL, &err), 1);
-	tap_check_str(err.text, "/bin/false: exit status 1");
-	tap_check_int(ran("/nonexistent", NULL, &err), -ENOENT);
-	tap_check_int(ran("/bin/sh -c", "kill -9 $$", &err), -EINTR);
-	tap_check_has(err.text, "killed by signal 9");
-	tap_check_int(
-	    ran("/bin/sh -c", "test -z \"$HOME\" && ! read x", &err), 0);
-}
-
 static const struct tap_test tests[] = {
 	TAP_TEST(statements),
 	TAP_TEST(statements_are_separated),
@@ -587,12 +510,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(other_names_are_found),
 	TAP_TEST(rules),
 	TAP_TEST(rules_without_a_brand),
-	TAP_TEST(brand_is_data),
 	TAP_TEST(secrets_are_seen),
 	TAP_TEST_TIMEOUT(random_zones_survive, 60),
 	TAP_TEST_TIMEOUT(memory_runs_out, 60),
 	TAP_TEST(completion),
-	TAP_TEST(hooks_are_words),
-	TAP_TEST(hooks_run),
 };
 TAP_MAIN(tests)

@@ -3,6 +3,7 @@
  * at CPL 3 of the host: a table of what has to come (Intel SDM vol. 2, the
  * exception lists; vol. 3, table 2-2).
  */
+#include <signal.h>
 #include <string.h>
 
 #include "soft.h"
@@ -117,9 +118,23 @@ run(const struct row *w, size_t i, bool warm)
 		tap_fail("row %zu: vector %d, not %d", i, f.vector, w->vector);
 }
 
+/* As the machine's vCPU threads do */
+static void
+block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGFPE);
+	sigaddset(&set, SIGILL);
+	sigaddset(&set, SIGSEGV);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static void
 table(void)
 {
+	block_signals();
 	tap_check_int(soft_test_init(), 0);
 	memset(soft_test_data() + 64, 0xff, 64);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -185,6 +185,7 @@ soft_test_init(void)
 	if (engine_soft.vcpu_set(vcpu, &st) < 0)
 		return -EINVAL;
 	cpu = &vcpu->cpu;
+	soft_fp_enter_thread(cpu);
 	return 0;
 }
 

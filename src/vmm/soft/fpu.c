@@ -48,10 +48,8 @@ soft_fp_make_live(struct soft_cpu *cpu, unsigned what)
 	what &= ~(unsigned)cpu->fp_live;
 	if (what == 0)
 		return;
-	if ((cpu->fp_live & SOFT_FP_LIVE) == 0) {
+	if ((cpu->fp_live & SOFT_FP_LIVE) == 0)
 		fp->host_mxcsr = get_mxcsr();
-		soft_fp_enter_thread(cpu);
-	}
 	if (what & SOFT_FP_X87) {
 		uint32_t mxcsr = get_mxcsr();
 

@@ -73,6 +73,12 @@ int soft_fp_create(struct soft_cpu *cpu);
 void soft_fp_destroy(struct soft_cpu *cpu); /* without one is allowed */
 
 /*
+ * This thread runs the vCPU from now on: faults in thunks are the guest's, and
+ * the thread takes their signals. Call it before running.
+ */
+void soft_fp_enter_thread(struct soft_cpu *cpu);
+
+/*
  * The thunk of an FPSIMD instruction, made if need be; NULL: the host can't.
  * It stays valid while its serial number stays the same.
  */

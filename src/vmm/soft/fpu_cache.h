@@ -22,7 +22,4 @@ struct soft_fp {
 	struct soft_fp_thunk thunk[SOFT_FP_THUNKS];
 };
 
-/* This thread's SIGFPEs in this vCPU's thunks are the guest's. */
-void soft_fp_enter_thread(struct soft_cpu *cpu);
-
 #endif

@@ -371,6 +371,7 @@ soft_cpu_run(struct soft_cpu *cpu)
 	enum engine_exit r;
 
 	cpu->thread = pthread_self();
+	soft_fp_enter_thread(cpu);
 	atomic_store(&cpu->running, 1);
 	r = run(cpu);
 	soft_fp_sync(cpu);

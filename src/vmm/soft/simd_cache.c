@@ -95,10 +95,22 @@ install_handlers(void)
 	}
 }
 
+/*
+ * Threads of the machine block all signals; a fault whose signal is blocked
+ * would end the process.
+ */
 void
 soft_fp_enter_thread(struct soft_cpu *cpu)
 {
+	sigset_t set;
+
+	if (thread_fp == cpu->fp)
+		return;
 	thread_fp = cpu->fp;
+	sigemptyset(&set);
+	for (size_t i = 0; i < NSIGNALS; i++)
+		sigaddset(&set, signals[i].sig);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* ---- code memory ---- */

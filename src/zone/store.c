@@ -81,10 +81,35 @@ zone_store_root(const struct zone_store *s)
 	return s->root;
 }
 
+/*
+ * Another root may hold what somebody else put there: a link in it would lead
+ * out of it, to the host's own files.
+ */
+static int
+check_links(const struct zone_store *s, struct error *err)
+{
+	static const char *const parts[] = { "/etc", "/etc/zones" };
+	char path[PATH_BYTES + 16];
+	struct stat st;
+
+	for (size_t i = 0; s->root[0] != '\0' && i < ARRAY_LEN(parts); i++) {
+		str_format(path, sizeof(path), "%s%s", s->root, parts[i]);
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			return error_set(err, ELOOP,
+			    "%s: a symbolic link may lead out of the root",
+			    path);
+	}
+	return 0;
+}
+
 static int
 path_of(const struct zone_store *s, const char *name, const char *suffix,
     char path[PATH_BYTES + 128], struct error *err)
 {
+	int rc = check_links(s, err);
+
+	if (rc < 0)
+		return rc;
 	if (str_format(
 		path, PATH_BYTES + 128, "%s/%s%s", s->dir, name, suffix) == 0)
 		return 0;
@@ -205,7 +230,10 @@ static int
 make_dir(const struct zone_store *s, struct error *err)
 {
 	char etc[PATH_BYTES + 16];
+	int rc = check_links(s, err);
 
+	if (rc < 0)
+		return rc;
 	str_format(etc, sizeof(etc), "%s/etc", s->root);
 	if ((mkdir(etc, 0755) != 0 && errno != EEXIST) ||
 	    (mkdir(s->dir, 0755) != 0 && errno != EEXIST))

@@ -390,3 +390,14 @@ U=8c1e5a0e-9a51-4c0c-8f2e-0f3bd1d0f3a4
 	printf '<z>\n</z a; b>\n<a;b>\n</proc/self/fd/3>\n' | diff - words
 	grep -q '<zone name="z" zonepath="/z a; b"' said
 }
+
+@test "-R: a link does not lead out of the root" {
+	mkdir host
+	ln -s "$PWD/host" root/etc
+	refused 1 "root/etc: a symbolic link may lead out of the root" -z z "create; set zonepath=/z"
+	rm root/etc
+	mkdir root/etc
+	ln -s "$PWD/host" root/etc/zones
+	refused 1 "root/etc/zones: a symbolic link may lead out of the root" -z z "create; set zonepath=/z"
+	[ -z "$(ls host)" ]
+}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/str.h"
 #include "dev/net/net_impl.h"
 
@@ -92,7 +93,7 @@ net_parse(struct config_node *node, const char *opts, struct error *err)
 
 	if (opts == NULL || *opts == '\0')
 		return 0; /* net_open() says what is missing */
-	copy = strdup(opts);
+	copy = alloc_strdup(opts);
 	if (copy == NULL)
 		return error_set(err, ENOMEM, "out of memory");
 	rest = copy;

@@ -15,13 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "dev/net/net_impl.h"
 
 #define SLIRP_MAX_FDS 256
-#define SLIRP_BACKLOG 64 /* frames that wait for the guest; more are dropped \
-			  */
+/* Frames that wait for the guest; more are dropped. */
+#define SLIRP_BACKLOG 64
 #define SLIRP_MAX_FRAME 65536
 
 /* The part of the library that we use, found at run time. */
@@ -500,7 +501,7 @@ parse_endpoint(
 static int
 add_forward(struct slirp_net *sn, char *text, struct error *err)
 {
-	cleanup_free char *copy = strdup(text);
+	cleanup_free char *copy = alloc_strdup(text);
 	struct in_addr host, guest;
 	uint64_t hport, gport;
 	char *dash;
@@ -530,7 +531,7 @@ add_forward(struct slirp_net *sn, char *text, struct error *err)
 static int
 add_forwards(struct slirp_net *sn, const char *list, struct error *err)
 {
-	cleanup_free char *copy = strdup(list);
+	cleanup_free char *copy = alloc_strdup(list);
 	char *rest = copy, *word;
 	int r = 0;
 

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -252,7 +253,7 @@ int
 net_fd_open(const char *list, struct net_backend **ret, struct error *err)
 {
 	struct net_backend *nb = tap_new();
-	cleanup_free char *copy = strdup(list);
+	cleanup_free char *copy = alloc_strdup(list);
 	char *rest = copy, *word;
 	uint64_t fd;
 	int r = 0;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -394,7 +395,7 @@ static const struct config_key vcons_keys[] = {
 static int
 vcons_parse(struct config_node *node, const char *opts, struct error *err)
 {
-	cleanup_free char *copy = strdup(opts != NULL ? opts : "");
+	cleanup_free char *copy = alloc_strdup(opts != NULL ? opts : "");
 	char *rest = copy, *word, *eq;
 	char key[32];
 	unsigned n = 0;
@@ -460,7 +461,7 @@ configure_port(struct vcons *vc, const struct config_node *conf, unsigned i,
 	snprintf(key, sizeof(key), "port.%u.name", i);
 	r = config_get_str(conf, vcons_keys, key, &p->name, err);
 	if (r == -ENOENT) {
-		p->name = strdup(key);
+		p->name = alloc_strdup(key);
 		if (p->name == NULL)
 			return error_set(err, ENOMEM, "out of memory");
 	} else if (r != 0) {

@@ -309,8 +309,9 @@ compare_case(const struct testcase *tc, const struct regs *before,
 	uint32_t mask = X86_FL_ARITH | X86_FL_DF | X86_FL_NT | X86_FL_AC |
 	    X86_FL_ID | X86_FL_IF;
 
-	/* The native executor's own page lies there. */
-	if (sf->vector == 14 && sf->cr2 - CTX_ADDR < 2 * PAGE)
+	/* The native executor's own pages lie there. */
+	if (sf->vector == 14 &&
+	    sf->cr2 - CTX_ADDR < STUB_ADDR + PAGE - CTX_ADDR)
 		return NULL;
 	if (fault_undefined(&tc->in, nf, sf))
 		return NULL;

@@ -209,8 +209,8 @@ run_sequence(const struct sequence *s)
 	what = tc.in.row == NULL
 	    ? "length"
 	    : compare_case(&tc, &s->before, &nat, &nf, &soft, &sf);
-	if (what == NULL && !memory_undefined(&tc.in, &nf) &&
-	    memcmp(nd, sd, DATA_SIZE) != 0)
+	if (what == NULL && nf.vector == sf.vector &&
+	    !memory_undefined(&tc.in, &nf) && memcmp(nd, sd, DATA_SIZE) != 0)
 		what = "memory";
 	if (what != NULL && sh->failures++ < REPORTS)
 		report(what, s, &nat, &nf, &soft, &sf);

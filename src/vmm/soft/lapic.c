@@ -641,6 +641,12 @@ lapic_restore(struct lapic *l, const uint8_t page[1024])
 	lapic_reg_write(l, LAPIC_ICR2, r[LAPIC_ICR2]);
 	for (unsigned i = LAPIC_LVT_TIMER; i <= LAPIC_LVT_ERROR; i++)
 		write_lvt(l, i, r[i]);
+	/*
+	 * The machine's reset state has LINT0 as firmware leaves it, virtual
+	 * wire, though the APIC is software-disabled; KVM takes it so too.
+	 */
+	lapic_reg_write(l, LAPIC_LVT_LINT0,
+	    r[LAPIC_LVT_LINT0] & lvt_bits[LAPIC_LVT_LINT0 - LAPIC_LVT_TIMER]);
 	lapic_reg_write(l, LAPIC_TIMER_INITIAL, r[LAPIC_TIMER_INITIAL]);
 	lapic_reg_write(l, LAPIC_TIMER_DIVIDE, r[LAPIC_TIMER_DIVIDE] & 0xb);
 	lapic_timer_resume(l, r[LAPIC_TIMER_CURRENT]);

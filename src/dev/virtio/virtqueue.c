@@ -285,6 +285,23 @@ vq_arm(struct virtqueue *vq)
 	return vq_look(vq);
 }
 
+bool
+vq_poll(struct virtqueue *vq, uint64_t ns)
+{
+	uint64_t end = mevent_now_ns() + ns;
+
+	while (vq->live && virtio_may_dma(vq->vd)) {
+		for (unsigned i = 0; i < 16; i++) {
+			if (vq_look(vq) != 0)
+				return true;
+			__builtin_ia32_pause();
+		}
+		if (mevent_now_ns() >= end)
+			break;
+	}
+	return false;
+}
+
 int
 vq_pop(struct virtqueue *vq, struct vq_chain *ch, struct iovec *iov,
     unsigned max_iov)

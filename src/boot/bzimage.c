@@ -110,6 +110,9 @@ find_payload(struct bzimage *bz, struct error *err)
 		    "kernel %s: header gives the kernel proper %llu bytes; the "
 		    "file is damaged",
 		    bz->src->name, (unsigned long long)bz->payload_len);
+	/* The header counts paragraphs; memtest86+ leaves its last one open. */
+	if (bz->payload_len > left && bz->payload_len - left < 16)
+		bz->payload_len = left;
 	if (bz->payload_len > left)
 		return error_set(err, ENOEXEC,
 		    "kernel %s: truncated: the kernel proper has %llu bytes "

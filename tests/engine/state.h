@@ -13,6 +13,7 @@
 #define PAGE 4096u
 #define CTX_ADDR 0x20350000 /* native only */
 #define STUB_ADDR UINT64_C(0x20360000) /* native only */
+#define OWN_ADDR UINT64_C(0x550000000000) /* Linux puts programs above */
 #define CODE_ADDR UINT64_C(0x21000000) /* two pages, executable */
 #define CODE_SIZE (2 * PAGE)
 #define DATA_ADDR UINT64_C(0x22000000) /* two pages, then a read-only one */

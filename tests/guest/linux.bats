@@ -63,3 +63,39 @@ boot() {
 	[ "$status" -eq 1 ]
 	grep -q "button pressed" out
 }
+
+@test "TCP both ways through a tap with offloads and two queues" {
+	unshare -n true 2>/dev/null || skip "this user may not make network namespaces"
+	head -c 20M /dev/urandom >sent
+	cat >inner <<-'EOF'
+		set -e
+		ip link set lo up
+		ip tuntap add tap0 mode tap multi_queue vnet_hdr
+		ip addr add 10.9.0.1/24 dev tap0
+		ip link set tap0 up
+		timeout -k 5 200 "$BHYVE" -c 2 -m 256M -s 0,hostbridge -s 31,lpc -l com1,stdio \
+			-s 6,virtio-net,tap0,queues=2 -o engine="$ENGINE" \
+			-o boot.kernel="$LINUX/vmlinuz" -o boot.initrd="$LINUX/initrd.img" \
+			-o boot.cmdline="console=ttyS0 quiet panic=-1 zhyve.run=net" linux \
+			</dev/null >out 2>err &
+		pid=$!
+		n=0
+		until grep -q "net ready" out; do
+			n=$((n + 1))
+			[ $n -lt 600 ] || exit 98
+			sleep 0.2
+		done
+		socat -u TCP-LISTEN:5002,reuseaddr OPEN:back,creat,trunc &
+		sleep 1
+		socat -u OPEN:sent TCP:10.9.0.2:5001
+		wait $pid || [ $? -eq 1 ]
+		wait
+	EOF
+	export BHYVE LINUX ENGINE
+	status=0
+	unshare -n sh inner || status=$?
+	cat out err
+	[ "$status" -eq 0 ]
+	grep -q "net ready, 2 queues" out
+	cmp sent back
+}

@@ -89,6 +89,13 @@ pic_handler(unsigned v)
 	outb(0x20, 0x20);
 }
 
+static bool
+pic_requested(void *arg)
+{
+	outb(0x20, 0x0a);
+	return inb(0x20) & 1;
+}
+
 static void
 test_pic(void)
 {
@@ -110,8 +117,8 @@ test_pic(void)
 	pit_once(1000);
 	delay_us(3000);
 	ok(irq_count[V_PIC] == 0, "masked PIC line stays quiet");
-	outb(0x20, 0x0a);
-	ok(inb(0x20) & 1, "but its request is latched in IRR");
+	ok(wait_until(pic_requested, NULL, 2000),
+	    "but its request is latched in IRR");
 	outb(0x21, 0xfe);
 	ok(irq_within(V_PIC, 200), "PIC interrupt by ExtINT");
 	outb(0x20, 0x0b);

@@ -96,6 +96,18 @@ pic_requested(void *arg)
 	return inb(0x20) & 1;
 }
 
+static bool
+pic_periodic(void *arg)
+{
+	return irq_count[V_PIC] >= 5;
+}
+
+static bool
+timer_periodic(void *arg)
+{
+	return irq_count[V_TIMER] >= 3;
+}
+
 static void
 test_pic(void)
 {
@@ -134,8 +146,7 @@ test_pic(void)
 	outb(0x40, 0xa9);
 	outb(0x40, 0x04); /* 1193: 1 kHz */
 	irq_count[V_PIC] = 0;
-	delay_us(50000);
-	ok(irq_count[V_PIC] >= 5, "periodic PIT by PIC (%u in 50 ms)",
+	ok(wait_until(pic_periodic, NULL, 2000), "periodic PIT by PIC (%u)",
 	    irq_count[V_PIC]);
 	outb(0x21, 0xff);
 	outb(0x43, 0x30);
@@ -156,9 +167,8 @@ test_lapic_timer(void)
 	lapic_write(0x320, V_TIMER | 0x20000);
 	lapic_write(0x380, 200000);
 	irq_count[V_TIMER] = 0;
-	delay_us(100000);
-	n = irq_count[V_TIMER];
-	ok(n >= 3, "LAPIC timer, periodic (%u)", n);
+	ok(wait_until(timer_periodic, NULL, 2000), "LAPIC timer, periodic (%u)",
+	    irq_count[V_TIMER]);
 	lapic_write(0x380, 0);
 	lapic_write(0x320, 0x10000);
 	irq_count[V_TIMER] = 0;

@@ -38,8 +38,7 @@ test_pit(void)
 	while (!(inb(0x61) & 0x20) && n < 10000000)
 		n++;
 	ticks = (inl(0x608) - t0) & 0xffffff;
-	ok(ticks >= 35000 && ticks < 400000,
-	    "PIT channel 2 mode 0 ends after 10 ms or a little later (%u)",
+	ok(ticks >= 35000, "PIT channel 2 mode 0 ends, not before 10 ms (%u)",
 	    ticks);
 	outb(0x43, 0x34); /* channel 0, mode 2 */
 	outb(0x40, 0);

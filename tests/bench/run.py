@@ -39,7 +39,7 @@ class Bench:
     def ours(self, guest, extra=(), cmdline="", mem="128"):
         engine = "kvm" if self.accel == "kvm" else "soft"
         return [self.bhyve, "-m", mem, "-s", "0,hostbridge", "-s", "31,lpc", "-l", "com1,stdio",
-                "-o", f"engine={engine}", "-o", f"boot.kernel={self.guests / guest}",
+                "-o", f"engine={engine}", "-o", "log.level=error", "-o", f"boot.kernel={self.guests / guest}",
                 "-o", f"boot.cmdline={cmdline}", *extra, "bench"]
 
     def qemu(self, guest, extra=(), cmdline="", mem="128", machine="q35"):
@@ -97,6 +97,15 @@ class Bench:
         line = " ".join(shlex.quote(str(c)) for c in cmd)
         return ["unshare", "-n", "sh", "-c",
                 "ip tuntap add tap0 mode tap vnet_hdr && ip link set tap0 up && exec " + line]
+
+    def with_blast(self, cmd):
+        """as with_tap(), with the host sending on the tap once the guest is ready"""
+        line = " ".join(shlex.quote(str(c)) for c in cmd)
+        blast = self.b / "tests/bench/blast"
+        return ["unshare", "-n", "sh", "-c",
+                "ip tuntap add tap0 mode tap vnet_hdr && ip link set tap0 up && "
+                f"{{ {line} 2>&1; }} | while read -r l; do echo \"$l\"; "
+                f"case $l in *READY*) {blast} tap0 3 & ;; esac; done"]
 
     def observe(self, cmd, seconds):
         p = subprocess.Popen(self.with_tap(cmd), stdin=subprocess.DEVNULL,
@@ -187,6 +196,9 @@ class Bench:
              "-device", "virtio-net-pci,netdev=n,disable-legacy=on,romfile="]
         self.compare(self.with_tap(self.ours("netbench.elf", ["-s", "6,virtio-net,tap0"])),
                      self.with_tap(self.qemu("netbench.elf", q)))
+        self.compare(self.with_blast(self.ours("netbench.elf", ["-s", "6,virtio-net,tap0"],
+                                               cmdline="mode=rx")),
+                     self.with_blast(self.qemu("netbench.elf", q, cmdline="mode=rx")))
 
 
 def main():

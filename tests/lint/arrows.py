@@ -17,6 +17,8 @@ MAY = {
     "machine": {"boot", "dev", "vmm", "base"},
     "zone": {"base"},
     "jail": {"base"},
+    "zoneadmd": {"zone", "ipc", "jail", "base"},
+    "admin": {"zone", "ipc", "base"},
     "link": {"base"},
     "store": {"base"},
     "mdata": {"base"},

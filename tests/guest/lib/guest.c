@@ -30,6 +30,7 @@ static struct tss tss0;
 volatile uint32_t irq_count[256];
 static irq_fn handlers[256];
 static char *brk_ptr;
+bool (*trap_hook)(struct trap_frame *f);
 
 /*
  * A service call is UD2 with this in RAX: software interrupts and IOPL do not
@@ -99,6 +100,14 @@ guest_early(void)
 	brk_ptr = guest_end;
 }
 
+void
+guest_trap_stack(void *top)
+{
+	tss0.ist[0] = (uint64_t)top;
+	for (unsigned i = 0; i < 32; i++)
+		idt[i].ist = top != NULL;
+}
+
 static void
 fatal_trap(const struct trap_frame *f)
 {
@@ -154,6 +163,8 @@ guest_trap(struct trap_frame *f)
 {
 	unsigned v = (unsigned)f->vector;
 
+	if (v < 32 && trap_hook != NULL && trap_hook(f))
+		return;
 	if (v == 6 && f->rax == SVC_MAGIC && (f->cs & 3) == 3) {
 		f->rip += 2;
 		service(f);

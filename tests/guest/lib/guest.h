@@ -110,11 +110,14 @@ typedef void (*irq_fn)(unsigned vector);
 /* Handler for a vector, called in ring 0 with interrupts off. */
 void irq_handler(unsigned vector, irq_fn fn);
 extern volatile uint32_t irq_count[256];
-/* The last fault that a guarded access took: see guard_*. */
 struct trap_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx,
 	    rcx, rax, vector, error, rip, cs, rflags, rsp, ss;
 };
+/* Sees exceptions first; true: handled, go back to f. */
+extern bool (*trap_hook)(struct trap_frame *f);
+/* Exceptions of the boot processor use this stack (IST 1); NULL: no more. */
+void guest_trap_stack(void *top);
 /* Local APIC in x2APIC or xAPIC mode as found. */
 void lapic_enable(void);
 uint32_t lapic_read(unsigned reg); /* byte offset of the xAPIC page */

@@ -541,6 +541,36 @@ nvlist_get_list(
 	return rc;
 }
 
+int
+nvlist_get_strs(const struct nvlist *nvl, const char *name,
+    const char *const **ret, size_t *ret_n)
+{
+	const struct nvpair *pair = NULL;
+	int rc = nvlist_get(nvl, name, NV_STRING_ARRAY, &pair);
+
+	return rc == 0 ? nvpair_get_strs(pair, ret, ret_n) : rc;
+}
+
+int
+nvlist_get_u64s(const struct nvlist *nvl, const char *name,
+    const uint64_t **ret, size_t *ret_n)
+{
+	const struct nvpair *pair = NULL;
+	int rc = nvlist_get(nvl, name, NV_UINT64_ARRAY, &pair);
+
+	return rc == 0 ? nvpair_get_u64s(pair, ret, ret_n) : rc;
+}
+
+int
+nvlist_get_lists(const struct nvlist *nvl, const char *name,
+    const struct nvlist *const **ret, size_t *ret_n)
+{
+	const struct nvpair *pair = NULL;
+	int rc = nvlist_get(nvl, name, NV_NVLIST_ARRAY, &pair);
+
+	return rc == 0 ? nvpair_get_lists(pair, ret, ret_n) : rc;
+}
+
 const struct nvpair *
 nvlist_next(const struct nvlist *nvl, const struct nvpair *pair)
 {

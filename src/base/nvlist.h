@@ -79,6 +79,13 @@ nvlist_get_str(const struct nvlist *nvl, const char *name, const char **ret);
 int nvlist_get_list(
     const struct nvlist *nvl, const char *name, const struct nvlist **ret);
 
+/* Arrays, borrowed from the list. */
+int nvlist_get_strs(const struct nvlist *nvl, const char *name,
+    const char *const **ret, size_t *ret_n);
+int nvlist_get_u64s(const struct nvlist *nvl, const char *name,
+    const uint64_t **ret, size_t *ret_n);
+int nvlist_get_lists(const struct nvlist *nvl, const char *name,
+    const struct nvlist *const **ret, size_t *ret_n);
 /* Iterate in order of addition: pass NULL first; NULL at the end. */
 const struct nvpair *
 nvlist_next(const struct nvlist *nvl, const struct nvpair *pair);

@@ -8,6 +8,8 @@
 #ifndef BASE_PASSED_H
 #define BASE_PASSED_H
 
+#include <stdbool.h>
+
 /* fd belongs to the table from now on. -EEXIST, -ENOMEM. */
 int passed_add(const char *path, int fd);
 /*
@@ -17,6 +19,8 @@ int passed_add(const char *path, int fd);
  * errno.
  */
 int passed_open(const char *path, int flags);
+/* Was there one passed for path? */
+bool passed_has(const char *path);
 /* Close all. */
 void passed_clear(void);
 

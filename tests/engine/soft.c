@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "vmm/engine.h"
-#include "vmm/soft/code.h"
+#include "vmm/soft/exec.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/vm.h"
@@ -36,9 +36,6 @@
 /* Descriptor attributes of user code */
 #define CODE64_ATTR 0xa0fb
 #define CODE32_ATTR 0xc0fb
-
-/* What setjmp(cpu->fault) returns, run.c */
-#define RESTART 2
 
 static struct soft_cpu *cpu;
 static uint8_t *ram;
@@ -213,15 +210,9 @@ soft_test_data(void)
 static void
 step(void)
 {
-	const struct soft_op *op;
-
 	cpu->shadow = 0;
 	cpu->sti_at = ~UINT64_C(0);
-	atomic_fetch_or(&cpu->request, SOFT_REQ_STEP);
-	op = soft_code_single(cpu)->ops;
-	cpu->base_rip = cpu->rip;
-	while (op != NULL)
-		op = op->fn(cpu, op);
+	cpu->exec->single(cpu);
 }
 
 static void
@@ -250,10 +241,10 @@ soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *f)
 		soft_fp_make_live(cpu, SOFT_FP_LIVE);
 	*f = (struct fault){ .vector = -1 };
 	why = setjmp(cpu->fault);
-	if (why == 0 || why == RESTART) {
+	if (why == SOFT_LEAVE_NONE || why == SOFT_LEAVE_RESTART) {
 		step();
 	} else {
-		f->vector = why == 1 ? cpu->exc_vector : 1000;
+		f->vector = why == SOFT_LEAVE_RAISE ? cpu->exc_vector : 1000;
 		f->error = cpu->exc_has_error ? cpu->exc_error : 0;
 		f->cr2 = cpu->cr2;
 	}
@@ -276,7 +267,6 @@ soft_test_set_code(uint64_t rip, const uint8_t *p, unsigned n)
 void
 soft_test_run_blocks(struct regs *r, struct fault *f)
 {
-	const struct soft_op *op;
 	int why;
 
 	set_mode(8);
@@ -286,14 +276,13 @@ soft_test_run_blocks(struct regs *r, struct fault *f)
 	memcpy(cpu->xsave, r->xsave, XSAVE_SIZE);
 	atomic_store(&cpu->request, 0);
 	why = setjmp(cpu->fault);
-	while (why == 0 || why == RESTART) {
-		op = soft_code_find(cpu)->ops;
-		cpu->base_rip = cpu->rip;
-		while (op != NULL)
-			op = op->fn(cpu, op);
+	while (why == SOFT_LEAVE_NONE || why == SOFT_LEAVE_RESTART) {
+		cpu->exec->run(cpu);
+		cpu->shadow = 0;
+		cpu->sti_at = ~UINT64_C(0);
 		atomic_store(&cpu->request, 0);
 	}
-	f->vector = why == 1 ? cpu->exc_vector : 1000;
+	f->vector = why == SOFT_LEAVE_RAISE ? cpu->exc_vector : 1000;
 	f->error = cpu->exc_has_error ? cpu->exc_error : 0;
 	f->cr2 = cpu->cr2;
 	soft_fp_sync(cpu);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "vmm/soft/exec.h"
 #include "vmm/soft/mmu.h"
-#include "vmm/soft/ops.h"
 #include "vmm/soft/vm.h"
 
 #define ARENA_SIZE (UINT64_C(64) << 20)
@@ -94,8 +94,8 @@ soft_code_flush(struct soft_cpu *cpu)
 	memset(c->hash, 0, sizeof(c->hash));
 	memset(c->jump, 0, sizeof(c->jump));
 	c->used = 0;
-	c->link_from = c->stale = NULL;
 	c->flushes++;
+	cpu->exec->flushed(cpu);
 }
 
 /* ---- writes to code ---- */
@@ -118,8 +118,9 @@ post(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 }
 
 static void
-kill_block(struct soft_code *c, struct soft_block *b)
+kill_block(struct soft_cpu *cpu, struct soft_block *b)
 {
+	struct soft_code *c = cpu->code;
 	struct soft_block **p = &c->hash[hash_slot(b->pa, b->mode)];
 
 	while (*p && *p != b)
@@ -127,9 +128,7 @@ kill_block(struct soft_code *c, struct soft_block *b)
 	if (*p)
 		*p = b->hash_next;
 	b->valid = false;
-	for (unsigned i = 0; i < b->nops; i++)
-		b->ops[i].fn = soft_op_stale;
-	b->ops[0].link = NULL;
+	cpu->exec->stale(cpu, b);
 	c->invalidations++;
 }
 
@@ -146,7 +145,7 @@ invalidate(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 			p = &b->page_next;
 		} else if (b->pa < pa + size && pa < b->pa + b->bytes) {
 			*p = b->page_next;
-			kill_block(c, b);
+			kill_block(cpu, b);
 		} else {
 			lines |= line_mask(b->pa, b->bytes);
 			p = &b->page_next;
@@ -337,8 +336,8 @@ first_code(struct soft_cpu *cpu, struct soft_region *r, uint64_t page_pa)
 
 /* ---- building ---- */
 
-static uint64_t
-fetch_lin(struct soft_cpu *cpu)
+uint64_t
+soft_fetch_lin(struct soft_cpu *cpu)
 {
 	uint64_t rip = cpu->rip;
 
@@ -349,9 +348,8 @@ fetch_lin(struct soft_cpu *cpu)
 	return (uint32_t)(rip + cpu->seg[X86_CS].base);
 }
 
-/* Physical and host address of the code at lin. */
-static uint8_t *
-fetch_page(struct soft_cpu *cpu, uint64_t lin, uint64_t *ret_pa)
+uint8_t *
+soft_fetch_page(struct soft_cpu *cpu, uint64_t lin, uint64_t *ret_pa)
 {
 	unsigned i = lin >> 12 & (SOFT_TLB_SIZE - 1);
 	const struct soft_tlb *e = &cpu->tlb[i];
@@ -369,114 +367,6 @@ fetch_page(struct soft_cpu *cpu, uint64_t lin, uint64_t *ret_pa)
 	return pg.host;
 }
 
-/* Decode errors as the operation that raises them. */
-static bool
-decode_error(struct soft_op *op, int len, unsigned off)
-{
-	if (len == X86_DECODE_UD || len == X86_DECODE_LONG) {
-		soft_lower_fault(
-		    op, off, len == X86_DECODE_UD ? X86_EXC_UD : X86_EXC_GP);
-		return true;
-	}
-	return false;
-}
-
-struct soft_block *
-soft_code_single(struct soft_cpu *cpu)
-{
-	struct soft_code *c = cpu->code;
-	struct soft_block *b = (struct soft_block *)c->scratch;
-	uint64_t lin, pa, pa2;
-	uint8_t buf[X86_MAX_INSN], *host;
-	unsigned n;
-	bool end;
-	int len;
-
-	cpu->base_rip = cpu->rip;
-	cpu->cur_off = 0;
-	lin = fetch_lin(cpu);
-	host = fetch_page(cpu, lin, &pa);
-	n = 4096 - (pa & 0xfff);
-	if (n > X86_MAX_INSN)
-		n = X86_MAX_INSN;
-	memcpy(buf, host, n);
-	len = x86_decode(&c->scratch_insn, buf, n, cpu->mode);
-	if (len == X86_DECODE_MORE) {
-		if (cpu->mode != 8)
-			lin = (uint32_t)(lin + n);
-		else
-			lin += n;
-		host = fetch_page(cpu, lin, &pa2);
-		memcpy(buf + n, host, X86_MAX_INSN - n);
-		len =
-		    x86_decode(&c->scratch_insn, buf, X86_MAX_INSN, cpu->mode);
-	}
-	memset(b->ops, 0, 4 * sizeof(b->ops[0]));
-	if (decode_error(&b->ops[0], len, 0))
-		return b;
-	n = soft_lower(cpu, b->ops, &c->scratch_insn, 0, SOFT_NO_PA, &end);
-	if (!end)
-		soft_lower_next(cpu, &b->ops[n], (unsigned)len, 1);
-	return b;
-}
-
-#define BLOCK_BYTES (SOFT_BLOCK_INSNS * X86_MAX_INSN)
-
-/* Decoded, but not in the cache yet. */
-struct draft {
-	struct soft_op ops[SOFT_BLOCK_INSNS * 2 + 4];
-	unsigned nops, bytes;
-};
-
-/* Operations of the code at host; false: not even one instruction fits. */
-static bool
-draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
-    const uint8_t *code, unsigned left)
-{
-	struct soft_code *c = cpu->code;
-	unsigned off = 0, n = 0, i, k;
-	struct x86_insn insn;
-	struct x86_insn *keep;
-	struct soft_op *ops = d->ops;
-	soft_fn *fused;
-	bool end = false;
-	int len;
-
-	memset(ops, 0, sizeof(d->ops));
-	for (i = 0; i < SOFT_BLOCK_INSNS && !end; i++) {
-		len = x86_decode(&insn, code + off, left - off, cpu->mode);
-		if (len == X86_DECODE_MORE) {
-			if (off == 0)
-				return false;
-			break;
-		}
-		if (decode_error(&ops[n], len, off)) {
-			n++;
-			off++;
-			end = true;
-			break;
-		}
-		keep = (struct x86_insn *)(c->arena + c->used);
-		*keep = insn;
-		k = soft_lower(cpu, &ops[n], keep, off, pa, &end);
-		ops[n].count = ops[n + 1].count = (uint16_t)(i + 1);
-		if (ops[n].insn == keep)
-			c->used += (sizeof(insn) + 7) & ~(size_t)7;
-		fused = n > 0 ? soft_fuse(&ops[n - 1], &ops[n]) : NULL;
-		if (fused != NULL)
-			ops[n - 1].fn = fused;
-		n += k;
-		off += (unsigned)len;
-		if (off >= left)
-			break;
-	}
-	if (!end)
-		soft_lower_next(cpu, &ops[n++], off, i);
-	d->nops = n;
-	d->bytes = off;
-	return true;
-}
-
 static void
 mark_lines(struct soft_code *c, uint32_t page, uint64_t pa, unsigned size)
 {
@@ -486,17 +376,23 @@ mark_lines(struct soft_code *c, uint32_t page, uint64_t pa, unsigned size)
 		atomic_fetch_or(&c->lines[page], mask);
 }
 
-static struct soft_block *
-keep_block(struct soft_cpu *cpu, uint64_t pa, const struct draft *d)
+void *
+soft_code_alloc(struct soft_cpu *cpu, size_t size)
 {
 	struct soft_code *c = cpu->code;
-	struct soft_block *b = (struct soft_block *)(c->arena + c->used);
+	void *p = c->arena + c->used;
 
-	c->used += sizeof(*b) + d->nops * sizeof(d->ops[0]);
-	memcpy(b->ops, d->ops, d->nops * sizeof(d->ops[0]));
+	c->used += (size + 7) & ~(size_t)7;
+	return p;
+}
+
+/* The block can be found from now on. */
+static void
+enlist(struct soft_cpu *cpu, struct soft_block *b, uint64_t pa)
+{
+	struct soft_code *c = cpu->code;
+
 	b->pa = pa;
-	b->bytes = (uint16_t)d->bytes;
-	b->nops = (uint16_t)d->nops;
 	b->mode = cpu->xgen[0] & MODE_BITS;
 	b->valid = true;
 	b->hash_next = c->hash[hash_slot(pa, b->mode)];
@@ -504,7 +400,6 @@ keep_block(struct soft_cpu *cpu, uint64_t pa, const struct draft *d)
 	b->page_next = c->page[page_slot(pa)];
 	c->page[page_slot(pa)] = b;
 	c->translations++;
-	return b;
 }
 
 /*
@@ -518,16 +413,14 @@ build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
 	struct soft_region *r = soft_region_of(cpu->vm, pa);
 	uint32_t page = soft_page_no(r, pa);
 	unsigned left = 4096 - (pa & 0xfff), tries;
-	uint8_t code[BLOCK_BYTES];
-	struct draft d;
+	uint8_t code[SOFT_BLOCK_BYTES];
+	struct soft_block *b;
 	size_t used;
 
-	if (c->used + sizeof(d) + sizeof(struct soft_block) +
-		SOFT_BLOCK_INSNS * sizeof(struct x86_insn) >
-	    c->size)
+	if (c->used + SOFT_BLOCK_ROOM > c->size)
 		soft_code_flush(cpu);
-	if (left > BLOCK_BYTES)
-		left = BLOCK_BYTES;
+	if (left > SOFT_BLOCK_BYTES)
+		left = SOFT_BLOCK_BYTES;
 	/* Again if what was done while waiting took the mark away. */
 	while (!r->rom && !atomic_load(&c->lines[page])) {
 		mark_lines(c, page, pa, 1);
@@ -536,12 +429,15 @@ build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
 	for (tries = 0; tries < 4; tries++) {
 		used = c->used;
 		memcpy(code, host, left);
-		if (!draft_block(cpu, &d, pa, code, left))
+		b = cpu->exec->prepare(cpu, pa, code, left);
+		if (b == NULL)
 			return NULL;
-		mark_lines(c, page, pa, d.bytes);
+		mark_lines(c, page, pa, b->bytes);
 		atomic_thread_fence(memory_order_seq_cst);
-		if (memcmp(code, host, d.bytes) == 0)
-			return keep_block(cpu, pa, &d);
+		if (memcmp(code, host, b->bytes) == 0) {
+			enlist(cpu, b, pa);
+			return b;
+		}
 		c->used = used;
 	}
 	return NULL;
@@ -559,35 +455,29 @@ find_pa(struct soft_cpu *cpu, uint64_t pa)
 }
 
 struct soft_block *
-soft_code_find(struct soft_cpu *cpu)
+soft_code_find(struct soft_cpu *cpu, bool *ret_lasting)
 {
 	struct soft_code *c = cpu->code;
 	uint64_t rip = cpu->rip, gen = cpu->xgen[rip >> 63], lin, pa;
 	struct soft_jump *j = soft_jump_slot(cpu, rip);
-	struct soft_op *from = c->link_from, *stale = c->stale;
 	struct soft_block *b;
 	uint8_t *host;
 	unsigned bloom;
 
-	c->link_from = c->stale = NULL;
 	if (j->rip == rip && j->gen == gen && j->block->valid) {
-		b = j->block;
-		goto found;
+		*ret_lasting = true;
+		return j->block;
 	}
+	*ret_lasting = false;
 	cpu->base_rip = rip;
 	cpu->cur_off = 0;
-	lin = fetch_lin(cpu);
-	host = fetch_page(cpu, lin, &pa);
+	lin = soft_fetch_lin(cpu);
+	host = soft_fetch_page(cpu, lin, &pa);
 	b = find_pa(cpu, pa);
-	if (b == NULL) {
-		uint64_t flushes = c->flushes;
-
+	if (b == NULL)
 		b = build(cpu, pa, host);
-		if (b == NULL)
-			return soft_code_single(cpu);
-		if (flushes != c->flushes)
-			from = stale = NULL;
-	}
+	if (b == NULL)
+		return NULL;
 	bloom = soft_code_bloom(lin);
 	c->executed[bloom >> 6] |= UINT64_C(1) << (bloom & 63);
 	/*
@@ -601,12 +491,6 @@ soft_code_find(struct soft_cpu *cpu)
 	j->rip = rip;
 	j->gen = gen;
 	j->block = b;
-found:
-	if (from) {
-		from->link = b;
-		from->gen = gen;
-	}
-	if (stale)
-		stale->link = b;
+	*ret_lasting = true;
 	return b;
 }

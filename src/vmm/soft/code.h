@@ -3,9 +3,10 @@
  * happens when the guest writes to code.
  *
  * A block is straight-line code inside one page, made once and kept by physical
- * address, code size and privilege (user or not). Its operations are handlers
- * with their operands; each handler ends by calling the next one. Branches to
- * a known place keep a link to the block there.
+ * address, code size and privilege (user or not). What is in it is the
+ * executor's (exec.h). The threaded one's operations are handlers with their
+ * operands; each handler ends by calling the next one. Branches to a known
+ * place keep a link to the block there.
  *
  * Links and the jump cache are valid for a generation of mappings (xgen in
  * cpu.h): flushing translations starts a new generation, so nothing has to be
@@ -13,10 +14,9 @@
  * together.
  *
  * Self-modifying code: each vCPU has a bitmap of 64-byte lines with code for
- * every page; stores to such pages take the slow path and look. A block that is
- * hit gets all its handlers replaced by one that leaves, so that the running
- * instruction ends and the next one is decoded anew. Blocks are freed only all
- * at once, when the arena is full.
+ * every page; stores to such pages take the slow path and look. Of a block that
+ * is hit the executor is told: the running instruction ends and the next one is
+ * decoded anew. Blocks are freed only all at once, when the arena is full.
  *
  * Threads: a block cache belongs to its vCPU. Other vCPUs and devices read the
  * line bitmap and post ranges that they wrote. So that no write is missed: the
@@ -63,13 +63,16 @@ struct soft_block {
 	struct soft_block *hash_next;
 	struct soft_block *page_next;
 	uint16_t bytes;
-	uint16_t nops;
 	uint8_t mode; /* low bits of xgen */
 	bool valid;
+	/* The body, the executor's (exec.h). */
+	uint16_t nops;
 	struct soft_op ops[];
 };
 
 #define SOFT_BLOCK_INSNS 48
+#define SOFT_BLOCK_BYTES (SOFT_BLOCK_INSNS * X86_MAX_INSN)
+#define SOFT_BLOCK_ROOM 16384u /* of the arena, for one block */
 #define SOFT_HASH_BITS 15
 #define SOFT_JC_BITS 12
 #define SOFT_CODE_QUEUE 64
@@ -86,8 +89,6 @@ struct soft_code {
 	struct soft_block *page[1 << 12]; /* lists by hash of the page */
 	uint8_t *arena;
 	size_t used, size;
-	struct soft_op *link_from; /* branch that waits for its link */
-	struct soft_op *stale; /* first op of a block that was hit */
 	/* By page number: 64-byte lines with code in this cache. */
 	_Atomic uint64_t *lines;
 	uint64_t executed[64]; /* Bloom filter of linear code pages */
@@ -103,10 +104,11 @@ struct soft_code {
 	_Atomic uint64_t handled; /* of these */
 
 	uint32_t npages;
-	/* One instruction, not in the cache: a struct soft_block. */
-	uint64_t
-	    scratch[(sizeof(struct soft_block) + 4 * sizeof(struct soft_op)) /
-		8];
+
+	/* threaded.c: */
+	struct soft_op *link_from; /* branch that waits for its link */
+	struct soft_op *stale; /* first op of a block that was hit */
+	struct soft_op scratch[4]; /* one instruction, not in the cache */
 	struct x86_insn scratch_insn;
 };
 
@@ -114,10 +116,19 @@ struct soft_code *soft_code_create(struct soft_vm *vm);
 void soft_code_destroy(struct soft_code *code);
 void soft_code_flush(struct soft_cpu *cpu);
 
-/* The block at cpu->rip, decoded if need be; raises fetch faults. */
-struct soft_block *soft_code_find(struct soft_cpu *cpu);
-/* A block of the one instruction at cpu->rip, valid until the next call. */
-struct soft_block *soft_code_single(struct soft_cpu *cpu);
+/*
+ * The block at cpu->rip, prepared if need be; raises fetch faults. NULL: none
+ * can be made, the instruction is to be run by itself. ret_lasting: it stays
+ * the block for this RIP as long as xgen stays and it is valid, so that it may
+ * be linked to.
+ */
+struct soft_block *soft_code_find(struct soft_cpu *cpu, bool *ret_lasting);
+/* Memory of a block that is being prepared. */
+void *soft_code_alloc(struct soft_cpu *cpu, size_t size);
+/* Linear address of RIP for a fetch; checks CS's limit. */
+uint64_t soft_fetch_lin(struct soft_cpu *cpu);
+/* Physical and host address of the code at lin, or a fetch fault. */
+uint8_t *soft_fetch_page(struct soft_cpu *cpu, uint64_t lin, uint64_t *ret_pa);
 
 /*
  * Must stores to the page go through soft_code_written()? write: this is one;
@@ -130,16 +141,6 @@ void soft_code_written(struct soft_cpu *cpu, uint64_t pa, unsigned size);
 void soft_code_dma(void *vm, gpa_t gpa, uint64_t len);
 /* SOFT_REQ_CODE: what others wrote. */
 void soft_code_requests(struct soft_cpu *cpu);
-
-/*
- * RIP may change before the next block is looked up (an interrupt, one step): a
- * branch that waits for its link must not get what is found there.
- */
-static inline void
-soft_code_unlink(struct soft_cpu *cpu)
-{
-	cpu->code->link_from = cpu->code->stale = NULL;
-}
 
 static inline unsigned
 soft_code_bloom(uint64_t lin)

@@ -76,6 +76,15 @@ enum {
 	SOFT_REQ_CODE = 1 << 3, /* other vCPUs' writes to code pages */
 	SOFT_REQ_STEP = 1 << 4, /* leave blocks after each instruction */
 	SOFT_REQ_DIRTY = 1 << 5, /* drop write entries of the TLB */
+	SOFT_REQ_WATCH = 1 << 6, /* leave blocks: exec.h, struct soft_watch */
+};
+
+/* How an instruction that does not end leaves: to run.c, by longjmp. */
+enum soft_leave {
+	SOFT_LEAVE_NONE,
+	SOFT_LEAVE_RAISE, /* exc_* */
+	SOFT_LEAVE_RESTART,
+	SOFT_LEAVE_FAIL, /* report */
 };
 
 /* Exception vectors, Intel SDM vol. 3, table 6-1 */
@@ -148,6 +157,9 @@ enum {
 struct soft_vm;
 struct soft_fp; /* FP thunks, fpu.h */
 struct soft_code; /* block cache of a vCPU, code.h */
+struct soft_executor; /* what runs blocks, exec.h */
+struct soft_watch;
+struct soft_lockstep; /* lockstep.h */
 
 struct soft_cpu {
 	/* what the fast paths touch */
@@ -229,6 +241,8 @@ struct soft_cpu {
 	struct soft_vm *vm;
 	struct lapic *lapic;
 	struct soft_code *code;
+	const struct soft_executor *exec;
+	struct soft_watch *watch; /* NULL: nobody watches the executor */
 	const struct cpuid_table *cpuid; /* own copy */
 	uint64_t features; /* 1 << enum x86_feature, from cpuid */
 	enum engine_exit exit;

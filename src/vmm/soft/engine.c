@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "vmm/soft/code.h"
+#include "vmm/soft/exec.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/run.h"
@@ -262,6 +262,7 @@ soft_vcpu_destroy(struct engine_vcpu *v)
 		soft_vm_set_deadline(cpu->vm, cpu->id, UINT64_MAX);
 		atomic_store(&cpu->vm->cpus[cpu->id], NULL);
 	}
+	cpu->exec->destroy(cpu);
 	soft_fp_destroy(cpu);
 	lapic_destroy(cpu->lapic);
 	soft_code_destroy(cpu->code);
@@ -291,6 +292,7 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	cpu->apic_id = conf->apic_id;
 	cpu->tsc_offset = -vm->tsc_base;
 	tab = malloc(sizeof(*tab));
+	cpu->exec = &soft_exec_threaded;
 	cpu->code = soft_code_create(vm);
 	cpu->lapic = lapic_create(conf->apic_id, conf->id == 0, conf->x2apic,
 	    vm->tsc_hz, &lapic_callbacks, cpu);
@@ -301,7 +303,7 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	}
 	*tab = *conf->cpuid;
 	cpu->cpuid = tab;
-	if (soft_fp_create(cpu) < 0) {
+	if (soft_fp_create(cpu) < 0 || cpu->exec->create(cpu) < 0) {
 		soft_vcpu_destroy(v);
 		return error_set(err, ENOMEM, "vCPU %u: no memory", conf->id);
 	}

@@ -18,7 +18,8 @@ soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op)
 	if (op->off == 0 && op->link && op->link->valid)
 		NEXT(op->link->ops);
 	cpu->rip = cpu->base_rip + op->off;
-	cpu->insns += op->count;
+	/* Those before it; what stands for no instruction has no length. */
+	cpu->insns += (uint64_t)op->count - (op->len != 0);
 	if (op->off == 0)
 		cpu->code->stale = (struct soft_op *)op;
 	return NULL;

@@ -8,13 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vmm/soft/exec.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/run.h"
 #include "vmm/soft/vm.h"
-
-/* Values of setjmp(cpu->fault) */
-enum { JMP_FIRST, JMP_RAISE, JMP_RESTART, JMP_FAIL };
 
 void
 soft_raise_error(struct soft_cpu *cpu, unsigned vector, uint32_t error)
@@ -23,7 +21,7 @@ soft_raise_error(struct soft_cpu *cpu, unsigned vector, uint32_t error)
 	cpu->exc_has_error = 1;
 	cpu->exc_error = error;
 	cpu->rip = soft_insn_rip(cpu);
-	longjmp(cpu->fault, JMP_RAISE);
+	longjmp(cpu->fault, SOFT_LEAVE_RAISE);
 }
 
 void
@@ -33,14 +31,14 @@ soft_raise(struct soft_cpu *cpu, unsigned vector)
 	cpu->exc_has_error = 0;
 	cpu->exc_error = 0;
 	cpu->rip = soft_insn_rip(cpu);
-	longjmp(cpu->fault, JMP_RAISE);
+	longjmp(cpu->fault, SOFT_LEAVE_RAISE);
 }
 
 void
 soft_restart(struct soft_cpu *cpu)
 {
 	cpu->rip = soft_insn_rip(cpu);
-	longjmp(cpu->fault, JMP_RESTART);
+	longjmp(cpu->fault, SOFT_LEAVE_RESTART);
 }
 
 void
@@ -48,7 +46,7 @@ soft_fail(struct soft_cpu *cpu, const char *reason)
 {
 	snprintf(cpu->report.reason, sizeof(cpu->report.reason), "%s", reason);
 	cpu->rip = soft_insn_rip(cpu);
-	longjmp(cpu->fault, JMP_FAIL);
+	longjmp(cpu->fault, SOFT_LEAVE_FAIL);
 }
 
 /* ---- waiting ---- */
@@ -250,41 +248,18 @@ single(struct soft_cpu *cpu)
 {
 	bool tf = cpu->rflags & X86_FL_TF;
 	bool shadow = cpu->shadow;
-	const struct soft_op *op;
 
 	if (cpu->debug_exec && breakpoint(cpu))
 		return;
 	cpu->shadow = 0;
 	cpu->sti_at = ~UINT64_C(0);
-	atomic_fetch_or(&cpu->request, SOFT_REQ_STEP);
-	op = soft_code_single(cpu)->ops;
-	cpu->base_rip = cpu->rip;
-	while (op)
-		op = op->fn(cpu, op);
-	atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+	cpu->exec->single(cpu);
 	cpu->rflags &= ~(uint64_t)X86_FL_RF;
 	if (tf && !shadow && !cpu->shadow)
 		debug_trap(cpu, 1u << 14, false);
 }
 
 /* ---- the loop ---- */
-
-static void
-block(struct soft_cpu *cpu)
-{
-	const struct soft_op *op = soft_code_find(cpu)->ops;
-
-	cpu->base_rip = cpu->rip;
-	while (op)
-		op = op->fn(cpu, op);
-}
-
-static bool
-needs_single(struct soft_cpu *cpu)
-{
-	return (cpu->rflags & (X86_FL_TF | X86_FL_RF)) || cpu->shadow ||
-	    cpu->step || cpu->debug_exec || cpu->rip == cpu->sti_at;
-}
 
 static enum engine_exit
 loop(struct soft_cpu *cpu)
@@ -293,19 +268,17 @@ loop(struct soft_cpu *cpu)
 		if (unlikely(atomic_load_explicit(
 				 &cpu->request, memory_order_relaxed) ||
 			cpu->run_state != VCPU_RUNNABLE)) {
-			soft_code_unlink(cpu);
 			if (!events(cpu))
 				return cpu->exit;
 			if (cpu->run_state != VCPU_RUNNABLE)
 				continue;
 		}
-		if (unlikely(needs_single(cpu))) {
-			soft_code_unlink(cpu);
+		if (unlikely(soft_needs_single(cpu))) {
 			single(cpu);
 			if (cpu->step)
 				return ENGINE_EXIT_DEBUG;
 		} else
-			block(cpu);
+			cpu->exec->run(cpu);
 	}
 }
 
@@ -333,9 +306,14 @@ run(struct soft_cpu *cpu)
 {
 	int why = setjmp(cpu->fault);
 
-	switch (why) {
-	case JMP_RAISE:
+	if (why != SOFT_LEAVE_NONE) {
 		atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+		if (cpu->exec->left != NULL &&
+		    !cpu->exec->left(cpu, (enum soft_leave)why))
+			why = SOFT_LEAVE_FAIL;
+	}
+	switch (why) {
+	case SOFT_LEAVE_RAISE:
 		/* Faults in delivery see what was being delivered. */
 		cpu->base_rip = cpu->rip;
 		cpu->cur_off = 0;
@@ -350,13 +328,11 @@ run(struct soft_cpu *cpu)
 		if (cpu->step)
 			return ENGINE_EXIT_DEBUG;
 		break;
-	case JMP_FAIL:
-		atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+	case SOFT_LEAVE_FAIL:
 		report_bytes(cpu);
 		cpu->delivering = -1;
 		return ENGINE_EXIT_FAILED;
-	case JMP_RESTART:
-		atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+	case SOFT_LEAVE_RESTART:
 		break;
 	default:
 		cpu->delivering = -1;

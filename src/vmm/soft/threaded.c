@@ -1,0 +1,268 @@
+/*
+ * The interpreter by threaded operations: the first executor. A block's body is
+ * an array of struct soft_op, each of which ends by jumping to the next one's
+ * handler (ops.h), and branches keep links to the blocks that they lead to.
+ */
+#include "vmm/soft/exec.h"
+#include "vmm/soft/ops.h"
+
+/* ---- operations of a watched executor ---- */
+
+OP(op_budget)
+{
+	if (--cpu->watch->budget == 0)
+		atomic_fetch_or(&cpu->request, SOFT_REQ_WATCH);
+	NEXT(op + 1);
+}
+
+OP(op_stop)
+{
+	cpu->rip = cpu->base_rip + op->off;
+	cpu->insns += op->count;
+	cpu->watch->stopped = true;
+	return NULL;
+}
+
+/* count: instructions before it */
+static void
+lower_stop(struct soft_op *op, unsigned off, unsigned count)
+{
+	op->fn = op_stop;
+	op->off = (uint16_t)off;
+	op->count = (uint16_t)count;
+}
+
+/* ---- making blocks ---- */
+
+/* Decode errors as the operation that raises them. */
+static bool
+decode_error(struct soft_op *op, int len, unsigned off)
+{
+	if (len == X86_DECODE_UD || len == X86_DECODE_LONG) {
+		soft_lower_fault(
+		    op, off, len == X86_DECODE_UD ? X86_EXC_UD : X86_EXC_GP);
+		return true;
+	}
+	return false;
+}
+
+/* A block of the one instruction at RIP, valid until the next call. */
+static const struct soft_op *
+make_single(struct soft_cpu *cpu)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_op *ops = c->scratch;
+	uint64_t lin, pa, pa2;
+	uint8_t buf[X86_MAX_INSN], *host;
+	unsigned n;
+	bool end;
+	int len;
+
+	cpu->base_rip = cpu->rip;
+	cpu->cur_off = 0;
+	lin = soft_fetch_lin(cpu);
+	host = soft_fetch_page(cpu, lin, &pa);
+	n = 4096 - (pa & 0xfff);
+	if (n > X86_MAX_INSN)
+		n = X86_MAX_INSN;
+	memcpy(buf, host, n);
+	len = x86_decode(&c->scratch_insn, buf, n, cpu->mode);
+	if (len == X86_DECODE_MORE) {
+		if (cpu->mode != 8)
+			lin = (uint32_t)(lin + n);
+		else
+			lin += n;
+		host = soft_fetch_page(cpu, lin, &pa2);
+		memcpy(buf + n, host, X86_MAX_INSN - n);
+		len =
+		    x86_decode(&c->scratch_insn, buf, X86_MAX_INSN, cpu->mode);
+	}
+	memset(ops, 0, sizeof(c->scratch));
+	ops[0].count = ops[1].count = 1;
+	if (decode_error(&ops[0], len, 0))
+		return ops;
+	n = soft_lower(cpu, ops, &c->scratch_insn, 0, SOFT_NO_PA, &end);
+	if (!end)
+		soft_lower_next(cpu, &ops[n], (unsigned)len, 1);
+	return ops;
+}
+
+/* Decoded, but not in the cache yet. */
+struct draft {
+	struct soft_op ops[SOFT_BLOCK_INSNS * 2 + 4];
+	unsigned nops, bytes;
+};
+
+/* Operations of the code at host; false: not even one instruction fits. */
+static bool
+draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
+    const uint8_t *code, unsigned left)
+{
+	struct soft_code *c = cpu->code;
+	unsigned off = 0, n = 0, i, k;
+	struct x86_insn insn;
+	struct x86_insn *keep;
+	struct soft_op *ops = d->ops;
+	soft_fn *fused;
+	bool end = false;
+	int len;
+
+	memset(ops, 0, sizeof(d->ops));
+	if (cpu->watch != NULL)
+		ops[n++].fn = op_budget;
+	for (i = 0; i < SOFT_BLOCK_INSNS && !end; i++) {
+		len = x86_decode(&insn, code + off, left - off, cpu->mode);
+		if (len == X86_DECODE_MORE) {
+			if (off == 0)
+				return false;
+			break;
+		}
+		if (decode_error(&ops[n], len, off)) {
+			ops[n++].count = (uint16_t)i;
+			off++;
+			end = true;
+			break;
+		}
+		if (cpu->watch != NULL && cpu->watch->stop(&insn)) {
+			lower_stop(&ops[n++], off, i);
+			off += (unsigned)len;
+			end = true;
+			break;
+		}
+		keep = (struct x86_insn *)(c->arena + c->used);
+		*keep = insn;
+		k = soft_lower(cpu, &ops[n], keep, off, pa, &end);
+		ops[n].count = ops[n + 1].count = (uint16_t)(i + 1);
+		if (ops[n].insn == keep)
+			c->used += (sizeof(insn) + 7) & ~(size_t)7;
+		fused = n > 0 ? soft_fuse(&ops[n - 1], &ops[n]) : NULL;
+		if (fused != NULL)
+			ops[n - 1].fn = fused;
+		n += k;
+		off += (unsigned)len;
+		if (off >= left)
+			break;
+	}
+	if (!end)
+		soft_lower_next(cpu, &ops[n++], off, i);
+	d->nops = n;
+	d->bytes = off;
+	return true;
+}
+
+_Static_assert(sizeof(struct soft_block) + sizeof(struct draft) +
+	    SOFT_BLOCK_INSNS * (sizeof(struct x86_insn) + 8) <=
+	SOFT_BLOCK_ROOM,
+    "a block fits");
+
+static struct soft_block *
+prepare(struct soft_cpu *cpu, uint64_t pa, const uint8_t *code, unsigned left)
+{
+	struct soft_block *b;
+	struct draft d;
+
+	if (!draft_block(cpu, &d, pa, code, left))
+		return NULL;
+	b = soft_code_alloc(cpu, sizeof(*b) + d.nops * sizeof(d.ops[0]));
+	memcpy(b->ops, d.ops, d.nops * sizeof(d.ops[0]));
+	b->bytes = (uint16_t)d.bytes;
+	b->nops = (uint16_t)d.nops;
+	return b;
+}
+
+/* ---- running ---- */
+
+static void
+run_ops(struct soft_cpu *cpu, const struct soft_op *op)
+{
+	cpu->base_rip = cpu->rip;
+	while (op)
+		op = op->fn(cpu, op);
+}
+
+static void
+single(struct soft_cpu *cpu)
+{
+	atomic_fetch_or(&cpu->request, SOFT_REQ_STEP);
+	run_ops(cpu, make_single(cpu));
+	atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
+}
+
+static void
+unlink_pending(struct soft_cpu *cpu)
+{
+	cpu->code->link_from = cpu->code->stale = NULL;
+}
+
+/* The block at RIP; the branch that led here gets its link. */
+static struct soft_block *
+next_block(struct soft_cpu *cpu)
+{
+	struct soft_code *c = cpu->code;
+	struct soft_op *from = c->link_from, *stale = c->stale;
+	uint64_t flushes = c->flushes;
+	struct soft_block *b;
+	bool lasting;
+
+	unlink_pending(cpu);
+	b = soft_code_find(cpu, &lasting);
+	if (!lasting || flushes != c->flushes)
+		return b;
+	if (from) {
+		from->link = b;
+		from->gen = cpu->xgen[cpu->rip >> 63];
+	}
+	if (stale)
+		stale->link = b;
+	return b;
+}
+
+/*
+ * RIP may have changed since the last run (an interrupt, one step): a branch
+ * that waits for its link must not get what is found there.
+ */
+static void
+run(struct soft_cpu *cpu)
+{
+	const struct soft_block *b;
+
+	unlink_pending(cpu);
+	do {
+		b = next_block(cpu);
+		if (likely(b != NULL))
+			run_ops(cpu, b->ops);
+		else
+			single(cpu);
+	} while (likely(!soft_must_leave(cpu)) &&
+	    (cpu->watch == NULL || !cpu->watch->stopped));
+}
+
+static void
+stale(struct soft_cpu *cpu, struct soft_block *b)
+{
+	for (unsigned i = 0; i < b->nops; i++)
+		b->ops[i].fn = soft_op_stale;
+	b->ops[0].link = NULL;
+}
+
+static int
+create(struct soft_cpu *cpu)
+{
+	return 0;
+}
+
+static void
+destroy(struct soft_cpu *cpu)
+{
+}
+
+const struct soft_executor soft_exec_threaded = {
+	.name = "threaded",
+	.create = create,
+	.destroy = destroy,
+	.prepare = prepare,
+	.run = run,
+	.single = single,
+	.stale = stale,
+	.flushed = unlink_pending,
+};

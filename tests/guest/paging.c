@@ -11,26 +11,9 @@
  */
 #include "sys.h"
 
-#define P UINT64_C(1)
-#define W UINT64_C(2)
-#define U UINT64_C(4)
-#define A UINT64_C(0x20)
-#define D UINT64_C(0x40)
-#define PS UINT64_C(0x80)
-#define G UINT64_C(0x100)
-#define NX (UINT64_C(1) << 63)
 #define R51 (UINT64_C(1) << 51) /* above MAXPHYADDR */
 #define R13 (UINT64_C(1) << 13) /* inside a large page's number */
 #define AVL (UINT64_C(0x7ff) << 52 & ~NX) /* for software */
-#define ADDR UINT64_C(0x000ffffffffff000)
-#define PWU (P | W | U)
-
-/* error code */
-#define eP 1
-#define eW 2
-#define eU 4
-#define eR 8
-#define eI 16
 #define FINE (-1)
 
 enum access { READ, WRITE, RMW, EXEC };
@@ -216,24 +199,14 @@ set_entries(const struct row *r)
 static void
 build_tables(void)
 {
-	extern uint64_t pml4[512];
-	uint64_t *pt, *pd, *pdpt;
-
-	tables[4] = balloc(4096, 4096);
+	tables[4] = sys_space();
 	for (unsigned l = 1; l < 4; l++)
 		tables[l] = balloc(4096, 4096);
 	data = balloc(4096, 4096);
-	/* the kernel, without U: SMEP and SMAP must let it live */
-	tables[4][0] = pml4[0] & ~U;
-	pdpt = balloc(4096, 4096);
-	pd = balloc(4096, 4096);
-	pt = balloc(4096, 4096);
 	user_code = balloc(4096, 4096);
-	tables[4][USER_BASE >> 39] = (uint64_t)pdpt | PWU;
-	pdpt[0] = (uint64_t)pd | PWU;
-	pd[0] = (uint64_t)pt | PWU;
-	pt[0] = (uint64_t)user_code | P | U;
-	pt[1] = (uint64_t)balloc(4096, 4096) | PWU;
+	*sys_pte(tables[4], USER_BASE) = (uint64_t)user_code | P | U;
+	*sys_pte(tables[4], USER_BASE + 4096) =
+	    (uint64_t)balloc(4096, 4096) | PWU;
 	SYS_COPY(user_code + READ * STUB_SIZE, read);
 	SYS_COPY(user_code + WRITE * STUB_SIZE, write);
 	SYS_COPY(user_code + RMW * STUB_SIZE, rmw);

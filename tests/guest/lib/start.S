@@ -122,6 +122,7 @@ common:
 	pushq	%r14
 	pushq	%r15
 	movq	%rsp, %rdi
+	cld
 	call	guest_trap
 	popq	%r15
 	popq	%r14

@@ -55,6 +55,30 @@ sys_regs_init(struct sys_regs *r, unsigned cpl, const void *rip, uint64_t rsp)
 	r->f.rflags = 2;
 }
 
+uint64_t *
+sys_space(void)
+{
+	extern uint64_t pml4[512];
+	uint64_t *p = balloc(4096, 4096);
+
+	p[0] = pml4[0] & ~U;
+	return p;
+}
+
+uint64_t *
+sys_pte(uint64_t *space, uint64_t lin)
+{
+	uint64_t *t = space, *e;
+
+	for (unsigned shift = 39; shift > 12; shift -= 9) {
+		e = &t[lin >> shift & 511];
+		if (!(*e & P))
+			*e = (uint64_t)balloc(4096, 4096) | PWU;
+		t = (uint64_t *)(*e & ADDR);
+	}
+	return &t[lin >> 12 & 511];
+}
+
 bool
 sys_is_soft(void)
 {

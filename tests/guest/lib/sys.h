@@ -34,6 +34,33 @@ void sys_run(struct sys_regs *r);
 void
 sys_regs_init(struct sys_regs *r, unsigned cpl, const void *rip, uint64_t rsp);
 
+/*
+ * A PML4 of one's own, in which the kernel lives on supervisor pages, for SMEP
+ * and SMAP. sys_pte(): the entry of the 4 KiB page at lin in it; missing tables
+ * are made, with all rights.
+ */
+uint64_t *sys_space(void);
+uint64_t *sys_pte(uint64_t *space, uint64_t lin);
+
+/* Bits of the entries */
+#define P UINT64_C(1)
+#define W UINT64_C(2)
+#define U UINT64_C(4)
+#define A UINT64_C(0x20)
+#define D UINT64_C(0x40)
+#define PS UINT64_C(0x80)
+#define G UINT64_C(0x100)
+#define NX (UINT64_C(1) << 63)
+#define ADDR UINT64_C(0x000ffffffffff000)
+#define PWU (P | W | U)
+
+/* Bits of the page fault's error code */
+#define eP 1
+#define eW 2
+#define eU 4
+#define eR 8
+#define eI 16
+
 /* Copy code between two labels of an __asm__ block; returns its size. */
 #define SYS_COPY(dst, name)                            \
 	(memcpy((void *)(dst), sys_##name,             \

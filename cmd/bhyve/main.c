@@ -1,12 +1,15 @@
 /*
  * bhyve: parse the command line, build the machine, run it, say how it ended.
+ * As zhyve it is the program of a zone instead.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "bhyve.h"
 #include "machine/machine.h"
 
 /* bhyve's own status of config.dump */
@@ -75,11 +78,14 @@ act(enum options_action action, const struct config_node *root,
 int
 main(int argc, char **argv)
 {
-	struct config_node *root = config_create();
 	enum options_action action = OPTIONS_RUN;
 	struct error err = ERROR_INIT;
+	struct config_node *root;
 	int status;
 
+	if (argc > 0 && strcmp(basename(argv[0]), "zhyve") == 0)
+		return zhyve_main();
+	root = config_create();
 	if (root == NULL) {
 		perror("bhyve");
 		return VM_STOP_ERROR;

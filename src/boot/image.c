@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/passed.h"
 #include "base/str.h"
 #include "vmm/memmap.h"
 #include "vmm/types.h"
@@ -23,9 +24,9 @@ image_open(struct image_src *src, const char *what, const char *path,
 	struct stat st;
 
 	/* O_NONBLOCK: a FIFO must be refused, not waited for. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = passed_open(path, O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
-		return error_sys(err, errno, "%s %s: cannot open", what, path);
+		return error_sys(err, -fd, "%s %s: cannot open", what, path);
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "%s %s: fstat", what, path);
 	if (!S_ISREG(st.st_mode))

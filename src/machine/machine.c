@@ -382,6 +382,42 @@ machine_run(struct machine *m)
 	return vm_run(m->vm);
 }
 
+struct mevent_loop *
+machine_loop(struct machine *m)
+{
+	return vm_loop(m->vm);
+}
+
+void
+machine_stop(struct machine *m, enum vm_stop reason, const char *cause)
+{
+	vm_stop(m->vm, reason, cause);
+}
+
+int
+machine_nmi(struct machine *m)
+{
+	return vm_nmi(m->vm, 0);
+}
+
+const char *
+machine_engine(const struct machine *m)
+{
+	return vm_engine_ops(m->vm)->name;
+}
+
+unsigned
+machine_cpus(const struct machine *m)
+{
+	return vm_topology(m->vm)->cpus;
+}
+
+uint64_t
+machine_memory(const struct machine *m)
+{
+	return vm_mem_size(vm_mem(m->vm));
+}
+
 const char *
 machine_stop_cause(const struct machine *m)
 {

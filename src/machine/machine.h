@@ -11,6 +11,7 @@
 #define MACHINE_MACHINE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/config.h"
 #include "base/error.h"
@@ -54,6 +55,17 @@ int machine_check(const struct config_node *root, struct error *err);
 int machine_build(
     const struct config_node *root, struct machine **ret, struct error *err);
 enum vm_stop machine_run(struct machine *m);
+/* The main loop, to hang events on before machine_run(). */
+struct mevent_loop *machine_loop(struct machine *m);
+/* What the operator can do, on the loop's thread. who: for the log. */
+/* Press the power button; a guest that does not listen is powered off. */
+void machine_power_button(struct machine *m, const char *who);
+void machine_stop(struct machine *m, enum vm_stop reason, const char *cause);
+int machine_nmi(struct machine *m); /* to the first vCPU */
+/* For those who want to know what was built. */
+const char *machine_engine(const struct machine *m);
+unsigned machine_cpus(const struct machine *m);
+uint64_t machine_memory(const struct machine *m); /* bytes */
 const char *machine_stop_cause(const struct machine *m);
 void machine_destroy(struct machine *m); /* NULL is allowed */
 

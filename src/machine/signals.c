@@ -10,10 +10,22 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "machine/internal.h"
+#include "machine/machine.h"
 
 static const int signals[MACHINE_SIGNALS] = { SIGTERM, SIGHUP, SIGINT };
 static const char *const names[MACHINE_SIGNALS] = { "SIGTERM", "SIGHUP",
 	"SIGINT" };
+
+void
+machine_power_button(struct machine *m, const char *who)
+{
+	if (m->platform == NULL || !platform_acpi_enabled(m->platform)) {
+		vm_stop(m->vm, VM_STOP_POWEROFF, who);
+		return;
+	}
+	log_info("machine", "%s: power button pressed", who);
+	platform_power_button(m->platform);
+}
 
 static void
 on_signal(void *arg, int signo)
@@ -26,13 +38,10 @@ on_signal(void *arg, int signo)
 		if (signals[i] == signo)
 			name = names[i];
 	twice = signo == SIGINT && m->interrupts++ > 0;
-	if (!twice && m->platform != NULL &&
-	    platform_acpi_enabled(m->platform)) {
-		log_info("machine", "%s: power button pressed", name);
-		platform_power_button(m->platform);
-		return;
-	}
-	vm_stop(m->vm, VM_STOP_POWEROFF, name);
+	if (twice)
+		vm_stop(m->vm, VM_STOP_POWEROFF, name);
+	else
+		machine_power_button(m, name);
 }
 
 static bool

@@ -24,6 +24,7 @@ iothread_main(void *arg)
 	struct iothread *thr = arg;
 	int rc;
 
+	pthread_setname_np(pthread_self(), thr->name);
 	rc = mevent_loop_run(thr->loop);
 	if (rc != 0)
 		log_err(
@@ -41,8 +42,6 @@ iothread_start(struct iothread *thr)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&thr->thread, NULL, iothread_main, thr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc == 0)
-		pthread_setname_np(thr->thread, thr->name);
 	return -rc;
 }
 

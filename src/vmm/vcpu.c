@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "vmm/vm_impl.h"
 
 bool
@@ -100,8 +101,15 @@ static void *
 vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
+	bool entered = false;
+	char name[16];
 
+	snprintf(name, sizeof(name), "vcpu %u", vcpu->id);
+	pthread_setname_np(pthread_self(), name);
 	while (vcpu_park(vcpu)) {
+		if (!entered)
+			thread_enter(THREAD_VCPU);
+		entered = true;
 		switch (vcpu->vm->conf.engine->vcpu_run(vcpu->engine)) {
 		case ENGINE_EXIT_KICKED:
 		case ENGINE_EXIT_DEBUG:
@@ -122,7 +130,6 @@ vcpu_start(struct vcpu *vcpu, struct error *err)
 {
 	pthread_attr_t attr;
 	sigset_t all, old;
-	char name[16];
 	int rc;
 
 	pthread_attr_init(&attr);
@@ -139,8 +146,6 @@ vcpu_start(struct vcpu *vcpu, struct error *err)
 		    "cannot start the thread of vCPU %u%s", vcpu->id,
 		    vcpu->pinned ? " on the host CPUs it is pinned to" : "");
 	vcpu->has_thread = true;
-	snprintf(name, sizeof(name), "vcpu %u", vcpu->id);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
 

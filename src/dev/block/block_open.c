@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/passed.h"
 #include "base/str.h"
 #include "dev/block/block_impl.h"
 
@@ -113,15 +114,11 @@ conf_read(struct block_conf *c, const struct config_node *node,
 
 /* A descriptor that was handed to us; 'what it is open for' must fit. */
 static int
-inherit_fd(const struct block_conf *c, struct error *err)
+inherit_fd(const struct block_conf *c, int n, struct error *err)
 {
-	uint64_t n;
 	int fd, fl;
 
-	if (str_to_u64(c->path + strlen(DEV_FD), 0, INT32_MAX, &n) != 0)
-		return error_set(
-		    err, EINVAL, "%s: no number of a file descriptor", c->path);
-	fl = fcntl((int)n, F_GETFL);
+	fl = fcntl(n, F_GETFL);
 	if (fl == -1)
 		return error_sys(err, errno, "%s", c->path);
 	if (!c->ro && (fl & O_ACCMODE) != O_RDWR)
@@ -133,13 +130,24 @@ inherit_fd(const struct block_conf *c, struct error *err)
 		return error_set(err, EINVAL,
 		    "%s: 'direct' needs a descriptor opened with O_DSYNC",
 		    c->path);
-	if (c->nocache && fcntl((int)n, F_SETFL, fl | O_DIRECT) == -1)
+	if (c->nocache && fcntl(n, F_SETFL, fl | O_DIRECT) == -1)
 		return error_sys(
 		    err, errno, "%s: cannot do 'nocache'", c->path);
-	fd = fcntl((int)n, F_DUPFD_CLOEXEC, 0);
+	fd = fcntl(n, F_DUPFD_CLOEXEC, 0);
 	if (fd == -1)
 		return error_sys(err, errno, "%s", c->path);
 	return fd;
+}
+
+static int
+inherit_number(const struct block_conf *c, struct error *err)
+{
+	uint64_t n;
+
+	if (str_to_u64(c->path + strlen(DEV_FD), 0, INT32_MAX, &n) != 0)
+		return error_set(
+		    err, EINVAL, "%s: no number of a file descriptor", c->path);
+	return inherit_fd(c, (int)n, err);
 }
 
 static int
@@ -172,7 +180,13 @@ open_image(const struct block_conf *c, struct error *err)
 	int fd;
 
 	if (strncmp(c->path, DEV_FD, strlen(DEV_FD)) == 0)
-		return inherit_fd(c, err);
+		return inherit_number(c, err);
+	if (passed_has(c->path)) {
+		cleanup_close int passed = passed_open(c->path, O_RDONLY);
+
+		return passed < 0 ? error_sys(err, -passed, "%s", c->path)
+				  : inherit_fd(c, passed, err);
+	}
 	/* O_NONBLOCK, lest a FIFO hang us; it means nothing to disks. */
 	if (stat(c->path, &sb) == 0 && S_ISBLK(sb.st_mode) && !c->ro)
 		flags |= O_EXCL; /* on a block device: not while mounted */

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "dev/block/block_impl.h"
 
 #define POOL_STACK (256u << 10)
@@ -58,6 +59,8 @@ pool_main(void *arg)
 	struct block_req *req;
 	int rc;
 
+	pthread_setname_np(pthread_self(), "block");
+	thread_enter(THREAD_IO);
 	pthread_mutex_lock(&pool->lock);
 	while ((req = pool_take_locked(pool)) != NULL) {
 		pthread_mutex_unlock(&pool->lock);
@@ -91,8 +94,7 @@ pool_add_thread(struct block_pool *pool)
 	    &pool->threads[pool->nthreads], &attr, pool_main, pool);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
-	if (rc == 0)
-		pthread_setname_np(pool->threads[pool->nthreads++], "block");
+	pool->nthreads += rc == 0;
 	return -rc;
 }
 

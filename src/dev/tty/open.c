@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/passed.h"
 #include "base/str.h"
 #include "dev/tty/tty_internal.h"
 
@@ -80,12 +81,17 @@ static int
 open_path(struct tty *tty, const char *path, struct error *err)
 {
 	struct stat st;
-	int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = passed_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
 
-	if (fd == -1)
-		return error_sys(err, errno, "cannot open '%s'", path);
-	if (fstat(fd, &st) == -1 ||
-	    !(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))) {
+	if (fd < 0)
+		return error_sys(err, -fd, "cannot open '%s'", path);
+	tty->socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	if (tty->socket) {
+		tty->kind = TTY_STREAM;
+		tty->in_fd = tty->out_fd = fd;
+		return 0;
+	}
+	if (!(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))) {
 		close(fd);
 		return error_set(err, EINVAL,
 		    "'%s' is not a terminal or character device", path);
@@ -260,6 +266,22 @@ remove_stale(const struct sockaddr_un *sun, struct error *err)
 	return 0;
 }
 
+/* A socket that listens already; its name is its maker's. */
+static int
+passed_listen(struct tty *tty, const char *path, struct error *err)
+{
+	int fd = passed_open(path, O_RDWR), on = 0;
+	socklen_t n = sizeof(on);
+
+	if (fd < 0)
+		return error_sys(err, -fd, "'%s'", path);
+	tty->listen_fd = fd;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == -1 || !on)
+		return error_set(err, EINVAL,
+		    "'%s': what was passed is no listening socket", path);
+	return fd_set_nonblock(fd, true);
+}
+
 static int
 unix_listen(struct tty *tty, const char *path, struct error *err)
 {
@@ -267,6 +289,8 @@ unix_listen(struct tty *tty, const char *path, struct error *err)
 	struct stat st;
 	int rc;
 
+	if (passed_has(path))
+		return passed_listen(tty, path, err);
 	if (str_format(sun.sun_path, sizeof(sun.sun_path), "%s", path) < 0 ||
 	    path[0] == '\0')
 		return error_set(err, ENAMETOOLONG,

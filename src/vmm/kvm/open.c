@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/passed.h"
 #include "base/str.h"
 #include "vmm/kvm/kvm_impl.h"
 
@@ -86,15 +87,14 @@ open_error(int code, struct error *err)
 	}
 }
 
-/* The one place that opens it, so that it can be a passed descriptor. */
 int
 kvm_open(struct error *err)
 {
 	int fd, version;
 
-	fd = open(KVM_PATH, O_RDWR | O_CLOEXEC);
-	if (fd == -1)
-		return open_error(errno, err);
+	fd = passed_open(KVM_PATH, O_RDWR);
+	if (fd < 0)
+		return open_error(-fd, err);
 	version = kvm_ioctl(fd, KVM_GET_API_VERSION, 0);
 	if (version == KVM_API_VERSION)
 		return fd;

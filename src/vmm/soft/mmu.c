@@ -83,7 +83,7 @@ reserved_bits(
 	uint64_t rsvd = cpu->maxphys_rsvd;
 
 	if (!wide)
-		return leaf && shift == 22 ? UINT64_C(1) << 21 : 0;
+		return leaf && shift == 22 ? pte & UINT64_C(1) << 21 : 0;
 	if (!(cpu->efer & X86_EFER_NX))
 		rsvd |= PTE_NX;
 	if (!soft_long(cpu))
@@ -214,7 +214,8 @@ walk(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 	if (mmu == SOFT_MMU_USER)
 		ret->error |= PF_U;
 	if (acc == SOFT_FETCH &&
-	    ((cpu->efer & X86_EFER_NX) || (cpu->cr4 & X86_CR4_SMEP)))
+	    ((cpu->cr4 & X86_CR4_SMEP) ||
+		((cpu->efer & X86_EFER_NX) && (cpu->cr4 & X86_CR4_PAE))))
 		ret->error |= PF_I;
 	return false;
 }

@@ -175,6 +175,14 @@ INSN(wrmsr)
 
 /* ---- control registers ---- */
 
+/* PAE paging is on: the PDPTEs are registers (Intel SDM vol. 3, 4.4.1). */
+static bool
+pae_paging(const struct soft_cpu *cpu)
+{
+	return (cpu->cr0 & X86_CR0_PG) && (cpu->cr4 & X86_CR4_PAE) &&
+	    !soft_long(cpu);
+}
+
 void
 soft_write_cr0(struct soft_cpu *cpu, uint64_t v)
 {
@@ -204,7 +212,9 @@ soft_write_cr0(struct soft_cpu *cpu, uint64_t v)
 				soft_raise_error(cpu, X86_EXC_GP, 0);
 			cpu->efer &= ~(uint64_t)X86_EFER_LMA;
 		}
-	}
+	} else if ((change & (X86_CR0_CD | X86_CR0_NW)) && pae_paging(cpu) &&
+	    !soft_load_pdptes(cpu, cpu->cr3))
+		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->cr0 = v;
 	soft_fp_recheck(cpu);
 	if (change & (X86_CR0_PG | X86_CR0_WP | X86_CR0_PE))
@@ -241,8 +251,10 @@ write_cr4(struct soft_cpu *cpu, uint64_t v)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	if (soft_long(cpu) && !(v & X86_CR4_PAE))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
-	if ((change & X86_CR4_PAE) && (v & X86_CR4_PAE) &&
-	    (cpu->cr0 & X86_CR0_PG) && !soft_load_pdptes(cpu, cpu->cr3))
+	if ((v & X86_CR4_PAE) && (cpu->cr0 & X86_CR0_PG) && !soft_long(cpu) &&
+	    (change &
+		(X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PSE | X86_CR4_SMEP)) &&
+	    !soft_load_pdptes(cpu, cpu->cr3))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->cr4 = v;
 	soft_fp_recheck(cpu);

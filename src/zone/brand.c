@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
@@ -263,6 +264,25 @@ read_privilege(struct zone_brand *b, const xmlNode *node, struct error *err)
 	return 0;
 }
 
+/* %B becomes the brand's folder: where it is installed is not the file's. */
+static char *
+put_dir(const struct zone_brand *b, const char *text)
+{
+	int dirlen = (int)(strrchr(b->file, '/') - b->file);
+	struct buf out;
+	char *ret = NULL;
+
+	buf_init(&out, ZONE_XML_MAX);
+	for (const char *at; (at = strstr(text, "%B")) != NULL; text = at + 2)
+		buf_printf(
+		    &out, "%.*s%.*s", (int)(at - text), text, dirlen, b->file);
+	buf_append_str(&out, text);
+	if (buf_str(&out) != NULL)
+		ret = alloc_strdup(buf_str(&out));
+	buf_fini(&out);
+	return ret;
+}
+
 static int
 read_text(struct zone_brand *b, xmlNode *node, struct error *err)
 {
@@ -274,7 +294,7 @@ read_text(struct zone_brand *b, xmlNode *node, struct error *err)
 			continue;
 		text = (char *)xmlNodeGetContent(node);
 		free(b->text[i]);
-		b->text[i] = text != NULL ? alloc_strdup(text) : NULL;
+		b->text[i] = text != NULL ? put_dir(b, text) : NULL;
 		xmlFree(text);
 		if (b->text[i] == NULL)
 			return error_set(err, ENOMEM, "out of memory");
@@ -310,7 +330,7 @@ read_all(struct zone_brand *b, xmlNode *root, struct error *err)
 static int
 no_brand(const char *dir, const char *name, struct error *err)
 {
-	char have[256] = "", *end = have;
+	char have[256] = "", *end = have, file[512];
 	DIR *d = opendir(dir);
 	struct dirent *e;
 	size_t n;
@@ -318,6 +338,9 @@ no_brand(const char *dir, const char *name, struct error *err)
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		n = strlen(e->d_name);
 		if (e->d_name[0] == '.' ||
+		    str_format(file, sizeof(file), "%s/%s/config.xml", dir,
+			e->d_name) < 0 ||
+		    access(file, F_OK) == -1 ||
 		    n + 3 > sizeof(have) - (size_t)(end - have))
 			continue;
 		end = stpcpy(end, end != have ? ", " : "");

@@ -39,7 +39,8 @@ zone_brand_fixed(const struct zone_brand *brand, const struct zone_prop *p);
 /*
  * Text of an element: "initname", "install", "boot", ...; "" when it is empty
  * or absent. Hooks are one program and its arguments, blanks between, without a
- * shell; %z is the zone's name, %R its zonepath.
+ * shell; %z is the zone's name, %R its zonepath. %B, the brand's folder, is
+ * replaced already.
  */
 const char *
 zone_brand_text(const struct zone_brand *brand, const char *element);

@@ -1,6 +1,7 @@
 /*
  * Programs that a brand brings along: "PROGRAM WORD...", blanks between, %z for
- * the zone's name and %R for its zonepath, %% for a per cent sign. A value is
+ * the zone's name and %R for its zonepath, %% for a per cent sign (%B, the
+ * brand's folder, is done when the brand is read). A value is
  * put into its word whole: there is no shell, and nothing to quote.
  */
 #ifndef ZONE_HOOK_H

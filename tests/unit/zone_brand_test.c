@@ -41,8 +41,9 @@ bhyve_is_whole(void)
 	tap_check(zone_brand_privs(b, &privs) > 10);
 	tap_check_str(privs[0].name, "net_rawaccess");
 	tap_check_str(privs[0].ip_type, "exclusive");
+	tap_check_str(zone_brand_text(b, "initname"), BRAND_DIR "/bhyve/zhyve");
 	tap_check_str(
-	    zone_brand_text(b, "initname"), "/usr/lib/brand/bhyve/zhyve");
+	    zone_brand_text(b, "boot"), BRAND_DIR "/bhyve/boot %z %R");
 	tap_check_str(zone_brand_text(b, "modname"), "");
 	/* every row that is some brand's only is this brand's */
 	for (const struct zone_rtype *t = zone_rtypes; t->name; t++)

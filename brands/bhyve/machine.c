@@ -410,6 +410,7 @@ static int
 add_net(struct describe *d, const struct zone_res *res)
 {
 	const char *link = zone_res_get(res, "physical");
+	const char *bridge = zone_res_get(res, "global-nic");
 	const char *model = zone_res_lookup(res, "model");
 	struct zone_slot s;
 	int rc;
@@ -422,6 +423,8 @@ add_net(struct describe *d, const struct zone_res *res)
 	rc = plain(d, "physical", link);
 	if (rc == 0)
 		rc = file(d, link, "tap", false);
+	if (rc == 0 && bridge != NULL)
+		rc = nvlist_add_str(d->files[d->nfiles - 1], "bridge", bridge);
 	return rc == 0
 	    ? option(d, "-s", "%u:%u:%u,virtio-net,%s,type=tap,mac=%s", s.bus,
 		  s.dev, s.func, link, zone_res_get(res, "mac-addr"))

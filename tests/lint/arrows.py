@@ -17,7 +17,7 @@ MAY = {
     "machine": {"boot", "dev", "vmm", "base"},
     "zone": {"base"},
     "jail": {"base"},
-    "zoneadmd": {"zone", "ipc", "jail", "base"},
+    "zoneadmd": {"zone", "ipc", "jail", "link", "base"},
     "admin": {"zone", "ipc", "base"},
     "link": {"base"},
     "store": {"base"},

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/passed.h"
 #include "base/str.h"
 #include "dev/net/net_impl.h"
 
@@ -215,30 +216,64 @@ tap_open_queue(const char *name, bool multi, int *ret, struct error *err)
 	return fd_set_nonblock(*ret, true);
 }
 
-int
-net_tap_open(const char *name, unsigned queues, struct net_backend **ret,
+/* Queues that were passed: their names are the tap's, a colon, the number. */
+static int
+tap_take_passed(struct net_backend *nb, const char *name, unsigned queues,
     struct error *err)
 {
-	struct net_backend *nb;
-	unsigned i;
+	char path[32];
 	int r = 0;
 
-	if (*name == '\0' || strlen(name) >= IFNAMSIZ)
-		return error_set(err, EINVAL,
-		    "'%s' is no interface name: 1 to %d characters", name,
-		    IFNAMSIZ - 1);
+	for (unsigned i = 0; i < queues && r == 0; i++) {
+		str_format(path, sizeof(path), "%s:%u", name, i);
+		r = passed_open(path, O_RDWR);
+		if (r < 0)
+			return error_sys(err, -r,
+			    "%s: queue %u of %u was not passed", name, i,
+			    queues);
+		nb->q[i].fd = r;
+		nb->nqueues = i + 1;
+		r = fd_set_nonblock(nb->q[i].fd, true);
+	}
+	return r;
+}
+
+static int
+tap_open_queues(struct net_backend *nb, const char *name, unsigned queues,
+    struct error *err)
+{
+	int r = 0;
+
 	if (if_nametoindex(name) == 0)
 		return error_set(err, ENODEV,
 		    "%s: no such network interface; make it with 'ip tuntap "
 		    "add %s mode tap'",
 		    name, name);
-	nb = tap_new();
-	if (nb == NULL)
-		return error_set(err, ENOMEM, "%s: out of memory", name);
-	for (i = 0; i < queues && r == 0; i++) {
+	for (unsigned i = 0; i < queues && r == 0; i++) {
 		r = tap_open_queue(name, queues > 1, &nb->q[i].fd, err);
 		nb->nqueues = i + 1;
 	}
+	return r;
+}
+
+int
+net_tap_open(const char *name, unsigned queues, struct net_backend **ret,
+    struct error *err)
+{
+	struct net_backend *nb;
+	char first[32];
+	int r;
+
+	if (*name == '\0' || strlen(name) >= IFNAMSIZ)
+		return error_set(err, EINVAL,
+		    "'%s' is no interface name: 1 to %d characters", name,
+		    IFNAMSIZ - 1);
+	nb = tap_new();
+	if (nb == NULL)
+		return error_set(err, ENOMEM, "%s: out of memory", name);
+	str_format(first, sizeof(first), "%s:0", name);
+	r = passed_has(first) ? tap_take_passed(nb, name, queues, err)
+			      : tap_open_queues(nb, name, queues, err);
 	if (r == 0)
 		r = tap_setup(nb, name, err);
 	if (r != 0) {

@@ -1,0 +1,30 @@
+/*
+ * Taps for zones. One lives as long as a descriptor of it is open: when the
+ * zone's process ends it is gone, whoever was killed before.
+ */
+#ifndef LINK_TAP_H
+#define LINK_TAP_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+#define LINK_NAME_MAX 15 /* IFNAMSIZ - 1 */
+#define LINK_QUEUES_MAX 16
+
+struct link_tap {
+	const char *name; /* of the host's interface; must be free */
+	unsigned queues; /* 1..LINK_QUEUES_MAX */
+	const char *bridge; /* attach it there; NULL: to nothing */
+	unsigned mtu; /* 0: the bridge's or the default one */
+};
+
+/*
+ * Make it, with virtio-net headers, attach it and set it up. fds has room for
+ * the queues, which are the caller's to close; non-blocking, close-on-exec.
+ * Errors name the interface or the bridge; nothing is left after one. Needs
+ * CAP_NET_ADMIN.
+ */
+int link_tap_create(const struct link_tap *tap, int *fds, struct error *err);
+
+#endif

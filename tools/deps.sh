@@ -8,6 +8,7 @@ packages='
 	liburing-dev libslirp-dev libglib2.0-dev libseccomp-dev
 	libxml2-dev libedit-dev
 	acpica-tools binutils
+	ovmf seabios mtools
 	bats clang-format cppcheck mandoc
 	busybox-static cpio kmod xz-utils zstd procps socat iproute2 util-linux
 	qemu-system-x86

@@ -78,10 +78,13 @@ int boot_mptable_write(const struct boot_machine *bm, struct error *err);
 
 /*
  * The same tables for a firmware to place, as files of bm->fw_cfg: etc/acpi/...
- * with etc/table-loader, etc/smbios/..., etc/e820, etc/system-states. Instead
- * of the three functions above and e820_make().
+ * with etc/table-loader (when acpi), etc/smbios/..., etc/e820,
+ * etc/system-states; and what it wants to know beside them: CPUs, memory, UUID,
+ * root buses, the boot order by the devices' bootindex. Instead of the three
+ * functions above and e820_make().
  */
-int boot_fw_cfg_export(const struct boot_machine *bm, struct error *err);
+int
+boot_fw_cfg_export(const struct boot_machine *bm, bool acpi, struct error *err);
 
 /* Key tables of the nodes bios, system, board, chassis (SMBIOS). */
 extern const struct config_key smbios_keys[];

@@ -4,9 +4,13 @@
  * formats are QEMU's (docs/specs/fw_cfg.rst, docs/specs/acpi_*.rst), which
  * OVMF and SeaBIOS look for.
  */
+#include <string.h>
+
+#include "base/buf.h"
 #include "base/str.h"
 #include "boot/acpi.h"
 #include "boot/boot.h"
+#include "boot/buses.h"
 #include "boot/smbios.h"
 #include "dev/platform.h"
 #include "vmm/memmap.h"
@@ -97,14 +101,129 @@ add_states(const struct boot_machine *bm, struct error *err)
 	return add_file(bm, "etc/system-states", states, sizeof(states), err);
 }
 
-int
-boot_fw_cfg_export(const struct boot_machine *bm, struct error *err)
+/* ---- what is no table ---- */
+
+/* SeaBIOS takes COM1 for its screen when there is no graphics. */
+static int
+add_items(const struct boot_machine *bm, struct error *err)
 {
-	int rc = add_acpi(bm, err);
+	uint16_t cpus = (uint16_t)bm->topo->cpus;
+	struct fw_cfg *fw = bm->fw_cfg;
+	int rc = fw_cfg_add_u16(fw, FW_CFG_NB_CPUS, cpus);
+
+	if (rc == 0)
+		rc = fw_cfg_add_u16(fw, FW_CFG_MAX_CPUS, cpus);
+	if (rc == 0)
+		rc = fw_cfg_add_u16(
+		    fw, FW_CFG_NOGRAPHIC, lpc_com_present(bm->config, 0));
+	if (rc == 0)
+		rc = fw_cfg_add_u64(
+		    fw, FW_CFG_RAM_SIZE, vm_mem_size(vm_mem(bm->vm)));
+	if (rc == 0)
+		rc = fw_cfg_add_item(
+		    fw, FW_CFG_UUID, bm->uuid, sizeof(bm->uuid));
+	return rc == 0 ? 0 : error_sys(err, -rc, "fw_cfg");
+}
+
+/* How many root bridges there are beside bus 0's. */
+static int
+add_roots(const struct boot_machine *bm, struct error *err)
+{
+	struct boot_buses buses;
+	uint8_t n[8];
+
+	boot_buses_find(bm->pci, &buses);
+	if (buses.n == 1)
+		return 0;
+	store_le64(n, buses.n - 1);
+	return add_file(bm, "etc/extra-pci-roots", n, sizeof(n), err);
+}
+
+/*
+ * OpenFirmware's path of a device, as both firmwares match it: SeaBIOS by the
+ * beginning, OVMF by the whole.
+ */
+static const struct {
+	const char *device, *unit, *below;
+} of_names[] = {
+	{ "virtio-blk", "scsi", "/disk@0,0" },
+};
+
+static int
+add_path(const struct boot_machine *bm, struct pci_addr addr, struct buf *b)
+{
+	const char *device;
+	char key[40], bus[8] = "", func[4] = "";
+
+	str_format(key, sizeof(key), "pci.%u.%u.%u.device", addr.bus, addr.slot,
+	    addr.func);
+	device = config_get_raw(bm->config, key);
+	if (addr.bus != 0)
+		str_format(bus, sizeof(bus), ",%x", addr.bus);
+	if (addr.func != 0)
+		str_format(func, sizeof(func), ",%x", addr.func);
+	for (size_t i = 0; device != NULL && i < ARRAY_LEN(of_names); i++) {
+		if (strcmp(of_names[i].device, device) != 0)
+			continue;
+		return buf_printf(b, "%s/pci@i0cf8%s/%s@%x%s%s",
+		    b->len > 0 ? "\n" : "", bus, of_names[i].unit, addr.slot,
+		    func, of_names[i].below);
+	}
+	return 0;
+}
+
+/* The device's place in the boot order, or -1. */
+static int
+boot_index(const struct boot_machine *bm, struct pci_addr addr)
+{
+	const char *text;
+	uint64_t v;
+	char key[40];
+
+	str_format(key, sizeof(key), "pci.%u.%u.%u.bootindex", addr.bus,
+	    addr.slot, addr.func);
+	text = config_get_raw(bm->config, key);
+	return text != NULL && str_to_u64(text, 0, UINT8_MAX, &v) == 0 ? (int)v
+								       : -1;
+}
+
+/* Lines of paths, best first; equal ones in the order of their slots. */
+static int
+add_bootorder(const struct boot_machine *bm, struct error *err)
+{
+	struct buf b;
+	int rc = 0;
+
+	buf_init(&b, 64 * KiB);
+	for (int i = 0; i <= UINT8_MAX; i++)
+		for (struct pci_dev *pd = pci_bus_next(bm->pci, NULL);
+		     pd != NULL && rc >= 0; pd = pci_bus_next(bm->pci, pd))
+			if (boot_index(bm, pci_dev_addr(pd)) == i)
+				rc = add_path(bm, pci_dev_addr(pd), &b);
+	if (rc >= 0 && b.len > 0)
+		rc = buf_append(&b, "", 1); /* OVMF wants the NUL */
+	if (rc < 0)
+		error_sys(err, -rc, "fw_cfg file bootorder");
+	else if (b.len > 0)
+		rc = add_file(bm, "bootorder", b.data, b.len, err);
+	buf_fini(&b);
+	return rc;
+}
+
+int
+boot_fw_cfg_export(const struct boot_machine *bm, bool acpi, struct error *err)
+{
+	int rc = acpi ? add_acpi(bm, err) : 0;
 
 	if (rc == 0)
 		rc = add_smbios(bm, err);
 	if (rc == 0)
 		rc = add_e820(bm, err);
-	return rc == 0 ? add_states(bm, err) : rc;
+	if (rc == 0)
+		rc = add_states(bm, err);
+	if (rc == 0)
+		rc = add_items(bm, err);
+	if (rc == 0)
+		rc = add_roots(bm, err);
+	return rc == 0 ? add_bootorder(bm, err) : rc;
 }

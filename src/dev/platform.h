@@ -18,8 +18,8 @@ struct platform;
 
 struct platform_config {
 	/*
-	 * The whole tree, for com1-com4 and the lpc node; NULL = no ports. It
-	 * must outlive the platform.
+	 * The whole tree, for com1-com4, the boot ROM and the lpc node; NULL =
+	 * none of them. It must outlive the platform.
 	 */
 	const struct config_node *root;
 	bool rtc_localtime; /* RTC holds local time, else UTC */
@@ -31,7 +31,7 @@ struct platform_config {
  * 5bh-5dh, CPU count at 5fh), ACPI PM block (PMBASE: PM1 event and control, PM
  * timer, GPE0), SMI command port b2h, reset ports cf9h and 92h, keyboard
  * controller 60h/64h (reset and A20 only), debug port 402h, POST port 80h,
- * fw_cfg when asked for.
+ * fw_cfg when asked for; the firmware of lpc.bootrom and lpc.bootvars.
  */
 int platform_create(struct vm *vm, const struct platform_config *conf,
     struct platform **ret, struct error *err);

@@ -110,13 +110,34 @@ check_lpc(const struct config_node *root, bool has_lpc, struct error *err)
 	return 0;
 }
 
+/* A kernel or a firmware: exactly one of them runs first. */
 static int
-check_boot(const struct config_node *root, struct error *err)
+check_boot(const struct config_node *root, bool has_lpc, struct error *err)
 {
-	if (config_get_raw(root, "boot.kernel") != NULL)
-		return 0;
-	return error_set(err, EINVAL,
-	    "nothing to boot; give a kernel with -o boot.kernel=path");
+	const char *kernel = config_get_raw(root, "boot.kernel");
+	const char *rom = config_get_raw(root, "lpc.bootrom");
+	const char *vars = config_get_raw(root, "lpc.bootvars");
+
+	if (rom == NULL && vars != NULL)
+		return error_set(err, EINVAL,
+		    "lpc.bootvars=%s: variables without a firmware; add -l "
+		    "bootrom,file",
+		    vars);
+	if (kernel == NULL && rom == NULL)
+		return error_set(err, EINVAL,
+		    "nothing to boot; give a kernel with -o boot.kernel=path "
+		    "or a firmware with -l bootrom,path");
+	if (rom != NULL && kernel != NULL)
+		return error_set(err, EINVAL,
+		    "-l bootrom,%s: the firmware would not look at "
+		    "boot.kernel=%s; leave one of them out",
+		    rom, kernel);
+	if (rom != NULL && !has_lpc)
+		return error_set(err, EINVAL,
+		    "-l bootrom,%s: firmware needs the LPC bridge; add -s "
+		    "31,lpc",
+		    rom);
+	return 0;
 }
 
 /* "vcpu.N.cpuset" of CPUs that do not exist. */
@@ -185,5 +206,5 @@ machine_check(const struct config_node *root, struct error *err)
 		rc = check_pins(root, topo.cpus, err);
 	if (rc == 0)
 		rc = check_fw_cfg(root, err);
-	return rc == 0 ? check_boot(root, err) : rc;
+	return rc == 0 ? check_boot(root, chk.lpc > 0, err) : rc;
 }

@@ -148,6 +148,13 @@ name_com_option(const struct config_node *root, struct error *err)
 	}
 }
 
+/* Its files then come through fw_cfg, whichever kind lpc.fwcfg asks for. */
+static bool
+has_firmware(const struct machine *m)
+{
+	return config_get_raw(m->root, "lpc.bootrom") != NULL;
+}
+
 static int
 build_platform(struct machine *m, struct error *err)
 {
@@ -155,6 +162,7 @@ build_platform(struct machine *m, struct error *err)
 	struct platform_config conf = {
 		.root = m->root,
 		.fw_cfg = config_find_node(m->root, "fw_cfg") != NULL ||
+		    has_firmware(m) ||
 		    (fwcfg != NULL && strcmp(fwcfg, "qemu") == 0),
 	};
 	int rc;
@@ -258,6 +266,23 @@ load_kernel(struct machine *m, const struct boot_machine *bm,
 	return rc;
 }
 
+/* For a kernel: tables in memory, and the kernel. */
+static int
+build_kernel(struct machine *m, const struct boot_machine *bm, bool want_acpi,
+    struct error *err)
+{
+	struct boot_acpi acpi = { 0 };
+	int rc = want_acpi ? boot_acpi_write(bm, &acpi, err) : 0;
+
+	if (rc == 0)
+		rc = boot_smbios_write(bm, err);
+	if (rc == 0 && bm->mptable)
+		rc = boot_mptable_write(bm, err);
+	if (rc == 0)
+		rc = load_kernel(m, bm, want_acpi ? &acpi : NULL, err);
+	return rc;
+}
+
 static int
 build_boot(struct machine *m, struct error *err)
 {
@@ -268,7 +293,6 @@ build_boot(struct machine *m, struct error *err)
 		.topo = vm_topology(m->vm),
 		.fw_cfg = platform_fw_cfg(m->platform),
 	};
-	struct boot_acpi acpi = { 0 };
 	bool want_acpi;
 	int rc;
 
@@ -279,15 +303,10 @@ build_boot(struct machine *m, struct error *err)
 	if (rc == 0)
 		rc = config_get_bool(
 		    m->root, schema_top_keys, "acpi_tables", &want_acpi, err);
-	if (rc == 0 && want_acpi)
-		rc = boot_acpi_write(&bm, &acpi, err);
-	if (rc == 0)
-		rc = boot_smbios_write(&bm, err);
-	if (rc == 0 && bm.mptable)
-		rc = boot_mptable_write(&bm, err);
-	if (rc == 0)
-		rc = load_kernel(m, &bm, want_acpi ? &acpi : NULL, err);
-	return rc;
+	if (rc < 0)
+		return rc;
+	return has_firmware(m) ? boot_fw_cfg_export(&bm, want_acpi, err)
+			       : build_kernel(m, &bm, want_acpi, err);
 }
 
 static int

@@ -109,7 +109,7 @@ static const struct lpc_option devices[] = {
 	{ "com3", COM_FORM, false, parse_com, "third serial port", true },
 	{ "com4", COM_FORM, false, parse_com, "fourth serial port", true },
 	{ "bootrom", "romfile[,varfile][,fwcfg=bhyve|qemu]", false,
-	    parse_bootrom, "boot ROM", false },
+	    parse_bootrom, "firmware, and the file with its variables", true },
 	{ "fwcfg", "bhyve|qemu", false, parse_fwcfg,
 	    "kind of firmware configuration device", true },
 	{ "pc-testdev", NULL, true, parse_testdev, "PC test device", false },

@@ -24,8 +24,6 @@ static const struct {
 	{ "restore.path", WHEN_SET, "-r ", "resuming from a snapshot" },
 	{ "suspend_at_boot", WHEN_TRUE, "-d",
 	    "holding the virtual CPUs at boot" },
-	{ "lpc.bootrom", WHEN_SET, "-l bootrom,", "booting from a ROM" },
-	{ "lpc.bootvars", WHEN_SET, "lpc.bootvars=", "booting from a ROM" },
 	{ "lpc.pc-testdev", WHEN_TRUE, "-l pc-testdev", "the PC test device" },
 	{ "tpm", WHEN_SET, "-l tpm", "a TPM" },
 	{ "virtio.modern", WHEN_FALSE, "virtio.modern=false",

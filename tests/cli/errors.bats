@@ -80,7 +80,6 @@ K="-o boot.kernel=/nonexistent"
 	refused "-n: guest NUMA is not built into this zhyve yet" -n 0,1G,0 $K vm0
 	refused "-r /x: resuming from a snapshot is not built into this zhyve yet" -r /x $K vm0
 	refused "-d: * is not built into this zhyve yet" -d $K vm0
-	refused "-l bootrom,/rom: booting from a ROM is not built into this zhyve yet" -l bootrom,/rom vm0
 	refused "-l pc-testdev: * is not built into this zhyve yet" -l pc-testdev $K vm0
 	refused "-l tpm: a TPM is not built into this zhyve yet" -l tpm,swtpm,/x $K vm0
 	bhyve -o gdb.port=0 -o suspend_at_boot=false vm0
@@ -95,5 +94,37 @@ K="-o boot.kernel=/nonexistent"
 }
 
 @test "nothing to boot" {
-	refused "nothing to boot; give a kernel with -o boot.kernel=path" vm0
+	refused "nothing to boot; give a kernel with -o boot.kernel=path or a firmware with -l bootrom,path" vm0
+}
+
+@test "firmware" {
+	M="-m 16 -s 31,lpc -o engine=soft"
+	truncate -s 64K rom
+	refused "-l bootrom: the form is bootrom,romfile*" -l bootrom vm0
+	refused "-l bootrom,a,b,c: 'c' is one too many; *" -l bootrom,a,b,c vm0
+	refused "-l bootrom,rom: firmware needs the LPC bridge; add -s 31,lpc" -l bootrom,rom vm0
+	refused "-l bootrom,rom: the firmware would not look at boot.kernel=/nonexistent; *" $M $K -l bootrom,rom vm0
+	refused "lpc.bootvars=v: variables without a firmware; *" $M -o lpc.bootvars=v vm0
+	refused "-l bootrom,none: cannot open: No such file or directory" $M -l bootrom,none vm0
+	refused "-l bootrom,/dev/fd/77: cannot use the descriptor: Bad file descriptor" $M -l bootrom,/dev/fd/77 vm0
+	refused "-l bootrom,/dev/fd/x: no number of a file descriptor" $M -l bootrom,/dev/fd/x vm0
+	refused "-l bootrom,/dev/zero: is not a regular file" $M -l bootrom,/dev/zero vm0
+	refused "-l bootrom,.: is not a regular file" $M -l bootrom,. vm0
+	mkfifo fifo
+	refused "-l bootrom,fifo: is not a regular file" $M -l bootrom,fifo vm0
+	for size in 0 1 65537 17M; do
+		rm -f odd
+		truncate -s $size odd
+		refused "-l bootrom,odd: * bytes are no firmware; its size is a multiple of 4096, at most 16777216" \
+			$M -l bootrom,odd vm0
+	done
+	truncate -s 16M odd
+	refused "-l bootrom,rom,odd: 16777216 bytes; beside the image there is room for 16711680" \
+		$M -l bootrom,rom,odd vm0
+	truncate -s 100 odd
+	refused "-l bootrom,rom,odd: 100 bytes are no firmware; *" $M -l bootrom,rom,odd vm0
+	refused "-l bootrom,rom,gone: cannot open: *" $M -l bootrom,rom,gone vm0
+	truncate -s 4K odd
+	exec 9<odd
+	refused "-l bootrom,rom,/dev/fd/9: is not open for reading and writing" $M -l bootrom,rom,/dev/fd/9 vm0
 }

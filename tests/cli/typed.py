@@ -6,8 +6,8 @@ A line "send TEXT" of the script types TEXT (escapes as in Python: \\t, \\r, \\x
 "see TEXT" waits until TEXT was printed, behind what was waited for before. Keys
 for the line editor (escapes, tabs, deletes) wait until the terminal is raw: a
 prompt may be seen before that. "eof" types end of file, again and again, since a terminal that changes its mode drops
-it. The end of the script waits for the program. Prints what the program printed; exits
-with its status, or 99 when something was not seen in time.
+it. "hangup" closes the terminal. The end of the script waits for the program. Prints what the program printed; exits
+with its status, or 99 when something was not seen in time: TYPED_LIMIT seconds.
 """
 import os
 import pty
@@ -16,7 +16,7 @@ import sys
 import termios
 import time
 
-LIMIT = 20
+LIMIT = int(os.environ.get("TYPED_LIMIT", "20"))
 EDITING = set(b"\t\x1b\x7f\x01\x05")
 
 
@@ -55,6 +55,10 @@ def main():
         if word == "eof":
             eof = True
             continue
+        if word == "hangup":
+            os.close(fd)
+            fd = -1
+            break
         if word == "send":
             end = time.time() + LIMIT
             while set(data) & EDITING and termios.tcgetattr(fd)[3] & termios.ICANON:
@@ -68,11 +72,17 @@ def main():
                 fail(f"never saw {text!r}")
         at = seen.find(data, at) + len(data)
     end = time.time() + LIMIT
-    while read(0.2):
+    while fd >= 0 and read(0.2):
         if time.time() > end:
             fail("the program did not end")
+    done, status = os.waitpid(pid, os.WNOHANG if fd < 0 else 0)
+    while not done:
+        if time.time() > end:
+            fail("the program did not end")
+        time.sleep(0.05)
+        done, status = os.waitpid(pid, os.WNOHANG)
     os.write(1, seen)
-    sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    sys.exit(os.waitstatus_to_exitcode(status))
 
 
 main()

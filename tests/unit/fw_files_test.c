@@ -2,9 +2,11 @@
  * The files that a firmware is given. fw_cfg itself is replaced by a list.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "boot/boot.h"
 #include "boot/tables.h"
@@ -20,6 +22,11 @@ struct fw_cfg {
 		char name[56];
 		struct buf data;
 	} file[MAX_FILES];
+	unsigned nitems;
+	struct {
+		uint16_t key;
+		uint8_t data[16];
+	} item[MAX_FILES];
 };
 
 int
@@ -33,6 +40,42 @@ fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *data, size_t n)
 	tap_check_int(buf_append(&fw->file[fw->n].data, data, n), 0);
 	fw->n++;
 	return 0;
+}
+
+int
+fw_cfg_add_item(struct fw_cfg *fw, uint16_t key, const void *data, size_t n)
+{
+	tap_check(fw->nitems < MAX_FILES && n <= sizeof(fw->item[0].data));
+	fw->item[fw->nitems].key = key;
+	memcpy(fw->item[fw->nitems++].data, data, n);
+	return 0;
+}
+
+int
+fw_cfg_add_u16(struct fw_cfg *fw, uint16_t key, uint16_t v)
+{
+	uint8_t b[2];
+
+	store_le16(b, v);
+	return fw_cfg_add_item(fw, key, b, sizeof(b));
+}
+
+int
+fw_cfg_add_u64(struct fw_cfg *fw, uint16_t key, uint64_t v)
+{
+	uint8_t b[8];
+
+	store_le64(b, v);
+	return fw_cfg_add_item(fw, key, b, sizeof(b));
+}
+
+static uint64_t
+item(const struct fw_cfg *fw, uint16_t key)
+{
+	for (unsigned i = 0; i < fw->nitems; i++)
+		if (fw->item[i].key == key)
+			return load_le64(fw->item[i].data);
+	tap_fail("no item %#x", key);
 }
 
 static const struct buf *
@@ -50,7 +93,7 @@ release(struct fw_cfg *fw)
 {
 	for (unsigned i = 0; i < fw->n; i++)
 		buf_fini(&fw->file[i].data);
-	fw->n = 0;
+	fw->n = fw->nitems = 0;
 }
 
 /* ---- a machine ---- */
@@ -90,7 +133,7 @@ all_files_are_there(void)
 	const struct buf *b;
 
 	make_machine(64 * MiB);
-	tap_check_int(boot_fw_cfg_export(&bm, &err), 0);
+	tap_check_int(boot_fw_cfg_export(&bm, true, &err), 0);
 	b = file(&fw, "etc/acpi/rsdp");
 	tap_check_mem(b->data, "RSD PTR ", 8);
 	b = file(&fw, "etc/acpi/tables");
@@ -107,6 +150,10 @@ all_files_are_there(void)
 	tap_check_u64(b->len, 6);
 	tap_check_u64(b->data[3] & 0x80, 0); /* no S3 */
 	tap_check_u64(b->data[5], 0x85);
+	tap_check_u64(item(&fw, FW_CFG_NB_CPUS), 2);
+	tap_check_u64(item(&fw, FW_CFG_MAX_CPUS), 2);
+	tap_check_u64(item(&fw, FW_CFG_RAM_SIZE), 64 * MiB);
+	tap_check_u64(item(&fw, FW_CFG_NOGRAPHIC), 0); /* no com1 */
 	drop_machine();
 }
 
@@ -117,14 +164,14 @@ memory_map_is_all_ram(void)
 	const struct buf *b;
 
 	make_machine(64 * MiB);
-	tap_check_int(boot_fw_cfg_export(&bm, &err), 0);
+	tap_check_int(boot_fw_cfg_export(&bm, true, &err), 0);
 	b = file(&fw, "etc/e820");
 	tap_check_u64(b->len, 2 * sizeof(*e));
 	e = (const struct e820_entry *)b->data;
 	tap_check_u64(e[0].size, 64 * MiB);
 	drop_machine();
 	make_machine(4 * GiB);
-	tap_check_int(boot_fw_cfg_export(&bm, &err), 0);
+	tap_check_int(boot_fw_cfg_export(&bm, true, &err), 0);
 	b = file(&fw, "etc/e820");
 	tap_check_u64(b->len, 3 * sizeof(*e));
 	e = (const struct e820_entry *)b->data;
@@ -138,7 +185,7 @@ a_refused_file_is_named(void)
 {
 	make_machine(64 * MiB);
 	for (fw.fail_at = 1;; fw.fail_at++) {
-		int rc = boot_fw_cfg_export(&bm, &err);
+		int rc = boot_fw_cfg_export(&bm, true, &err);
 
 		release(&fw);
 		if (rc == 0)
@@ -150,9 +197,46 @@ a_refused_file_is_named(void)
 	drop_machine();
 }
 
+/*
+ * On the bus any device will do: only its place counts. Afterwards the tree
+ * says that it is a disk.
+ */
+static void
+add_disk(struct pci_addr addr, const char *bootindex)
+{
+	struct config_node *root = (struct config_node *)bm.config;
+	struct config_node *node;
+	char key[64];
+
+	snprintf(
+	    key, sizeof(key), "pci.%u.%u.%u", addr.bus, addr.slot, addr.func);
+	node = config_make_node(root, key);
+	tap_check_int(config_set(node, "device", "virtio-rnd", &err), 0);
+	tap_check_int(pci_bus_add(bm.pci, addr, node, &err), 0);
+	tap_check_int(config_set(node, "device", "virtio-blk", &err), 0);
+	if (bootindex != NULL)
+		tap_check_int(
+		    config_set(node, "bootindex", bootindex, &err), 0);
+}
+
+static void
+boot_order_and_roots(void)
+{
+	make_machine(64 * MiB);
+	add_disk((struct pci_addr){ 0, 3, 0 }, NULL);
+	add_disk((struct pci_addr){ 0, 31, 1 }, "7");
+	add_disk((struct pci_addr){ 2, 4, 0 }, "0");
+	tap_check_int(boot_fw_cfg_export(&bm, false, &err), 0);
+	tap_check_str((const char *)file(&fw, "bootorder")->data,
+	    "/pci@i0cf8,2/scsi@4/disk@0,0\n/pci@i0cf8/scsi@1f,1/disk@0,0");
+	tap_check_u64(load_le64(file(&fw, "etc/extra-pci-roots")->data), 1);
+	drop_machine();
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(all_files_are_there),
 	TAP_TEST(memory_map_is_all_ram),
+	TAP_TEST(boot_order_and_roots),
 	TAP_TEST(a_refused_file_is_named),
 };
 TAP_MAIN(tests)

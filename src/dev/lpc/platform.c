@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "dev/lpc/bootrom.h"
 #include "dev/lpc/kbc.h"
 #include "dev/lpc/pit.h"
 #include "dev/lpc/pm.h"
@@ -27,6 +28,7 @@ struct platform {
 	struct kbc *kbc;
 	struct ports *ports;
 	struct fw_cfg *fw_cfg;
+	struct bootrom *bootrom;
 	struct uart *com[NCOMS];
 };
 
@@ -71,6 +73,8 @@ platform_create(struct vm *vm, const struct platform_config *conf,
 		rc = ports_create(vm, &pf->ports, err);
 	if (rc == 0 && conf->fw_cfg)
 		rc = fw_cfg_create(vm, &pf->fw_cfg, err);
+	if (rc == 0)
+		rc = bootrom_create(vm, conf->root, &pf->bootrom, err);
 	if (rc == 0)
 		rc = coms_create(pf, vm, conf->root, err);
 	if (rc < 0) {
@@ -117,6 +121,7 @@ platform_destroy(struct platform *pf)
 		return;
 	for (unsigned i = 0; i < NCOMS; i++)
 		uart_destroy(pf->com[i]);
+	bootrom_destroy(pf->bootrom);
 	fw_cfg_destroy(pf->fw_cfg);
 	ports_destroy(pf->ports);
 	kbc_destroy(pf->kbc);

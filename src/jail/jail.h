@@ -20,28 +20,35 @@
 #include "jail/priv.h"
 
 enum jail_mount_kind {
-	JAIL_BIND, /* 'what' of the host at 'where' of the zone */
-	JAIL_TMPFS, /* at 'where' */
+	JAIL_BIND, /* 'what' of the host at 'where' of the zone; a symbolic
+			link of the host at the same place is made again */
+	JAIL_TMPFS, /* at 'where'; the program's own */
 	JAIL_DEVICE, /* node 'what' below the host's /dev, same place in the
-			zone */
+			zone; one that the host lacks is left out */
 	JAIL_SYMLINK, /* 'where' below /dev points to 'what' */
 };
+/*
+ * opt, commas between, NULL for none: ro rw nosuid nodev noexec nosymfollow (a
+ * mount is nosuid and nodev in any case), and of a tmpfs size=, nr_inodes=,
+ * mode= (50m, 4096, 0755).
+ */
 struct jail_mount {
 	enum jail_mount_kind kind;
 	const char *what, *where;
-	const char *opt; /* "ro,nosuid,size=50m", NULL */
+	const char *opt;
 };
 
 /* What is asked for; texts are borrowed until the plan is made. */
 struct jail_spec {
-	const char *name; /* host name in the zone, name of its cgroups */
+	const char *name; /* host name in the zone */
+	const char *group; /* its cgroups' name on the host; NULL: name */
 	uint32_t uid_base; /* first host uid and gid of the zone's range */
 	uint32_t uid_count;
 	const struct jail_mount *mounts;
 	size_t nmounts;
 	struct jail_limits limits;
 	struct jail_privset privs;
-	uint64_t nofile; /* RLIMIT_NOFILE */
+	uint64_t nofile; /* RLIMIT_NOFILE, at least 128; 0: the caller's */
 };
 
 struct jail_plan;
@@ -49,11 +56,19 @@ int jail_plan_make(
     const struct jail_spec *spec, struct jail_plan **ret, struct error *err);
 /* One step a line: verb, arguments. */
 int jail_plan_print(const struct jail_plan *plan, struct buf *b);
+/*
+ * What jail_clean() needs if the caller dies inside jail_spawn(): keep it
+ * safe before the spawn.
+ */
+int jail_plan_save(const struct jail_plan *plan, struct nvlist **ret);
 void jail_plan_free(struct jail_plan *plan); /* NULL is allowed */
 
+/* The program runs as this user of the zone, with no capability. */
+#define JAIL_UID 1
+#define JAIL_FD_MAX 64
 struct jail_fd {
 	int from; /* of the caller */
-	int to; /* of the program, 0.. */
+	int to; /* of the program, below JAIL_FD_MAX */
 };
 struct jail_program {
 	int exe; /* executed by descriptor: its path need not be in the zone */
@@ -66,7 +81,9 @@ struct jail_program {
 struct jail; /* a running one */
 /*
  * Carry out the plan. A failure in the child is reported with its step's text,
- * and nothing is left behind. The child's parent is the caller.
+ * and nothing is left behind. The child's parent is the caller. Limits that
+ * this host cannot set are in err->text of a call that returns 1. Threads of
+ * the caller are no obstacle; SIGCHLD is not needed and not waited for.
  */
 int jail_spawn(const struct jail_plan *plan, const struct jail_program *prog,
     struct jail **ret, struct error *err);
@@ -83,12 +100,15 @@ jail_attach(const struct nvlist *saved, struct jail **ret, struct error *err);
  */
 int jail_take_fd(const struct jail *jail, int fd);
 /*
- * How it ended: a wait status, or -ECHILD when only a parent could know and
- * this kernel tells nobody else (before 6.15).
+ * Wait for its end. How it ended: a wait status, or -ECHILD when only a parent
+ * could know and this kernel tells nobody else (before 6.15).
  */
 int jail_wait(struct jail *jail, int *ret_status);
 int jail_kill(struct jail *jail, int signo);
-/* Kill, reap, remove what was made; safe to repeat after a crash. Frees. */
+/*
+ * Kill, reap, remove what was made, free. On failure it is still there, to try
+ * again.
+ */
 int jail_destroy(struct jail *jail, struct error *err);
 void jail_free(struct jail *jail); /* forgets it, lets it live */
 /* Clean up after one that jail_attach() did not find any more. */

@@ -342,17 +342,11 @@ INSN(shxd)
 
 /* ---- atomic read-modify-write ---- */
 
-/* Flags of CMP a,b in the given size. */
-static void
-compare(struct soft_cpu *cpu, uint64_t a, uint64_t b, unsigned size)
+void
+soft_compare(struct soft_cpu *cpu, uint64_t a, uint64_t b, unsigned size)
 {
-	unsigned sh = 64 - 8 * size;
 	uint16_t fl;
 
-	/*
-	 * At the top of the register all flags but AF and PF, which look at
-	 * the low byte, come out as in the small size.
-	 */
 	if (size == 1)
 		__asm__("cmpb %2, %1" GET_FLAGS
 			: "=a"(fl)
@@ -373,7 +367,6 @@ compare(struct soft_cpu *cpu, uint64_t a, uint64_t b, unsigned size)
 			: "=a"(fl)
 			: "r"(a), "r"(b)
 			: "cc");
-	(void)sh;
 	cpu->fl = fl;
 }
 
@@ -413,7 +406,7 @@ INSN(cmpxchg)
 		ok = soft_cmpxchg(p, size, &old, src);
 		soft_rmw_end(cpu, p);
 	}
-	compare(cpu, acc, old, size);
+	soft_compare(cpu, acc, old, size);
 	if (ok || (in->mod == 3 && size == 4))
 		return;
 	if (size == 1)

@@ -2,6 +2,7 @@
  * Control transfer as functions: near branches outside 64-bit code, far ones,
  * system calls, software interrupts. cpu->rip holds the next instruction.
  */
+#include "vmm/soft/debug.h"
 #include "vmm/soft/insn.h"
 
 INSN(jmp)
@@ -141,33 +142,34 @@ INSN(int)
 			soft_deliver(cpu, X86_EXC_OF, SOFT_EV_SOFT, false, 0);
 		break;
 	default:
-		soft_deliver(cpu, (uint8_t)in->imm, SOFT_EV_SOFT, false, 0);
+		soft_deliver(cpu, (uint8_t)in->imm, SOFT_EV_INTN, false, 0);
 		break;
 	}
 }
 
 /* ---- system calls: Intel SDM vol. 2 pages of the instructions ---- */
 
+static bool
+canonical(uint64_t a)
+{
+	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
+}
+
 INSN(syscall)
 {
 	uint16_t sel = cpu->star >> 32 & 0xfffc;
 	uint64_t flags;
 
-	if (!(cpu->efer & X86_EFER_SCE) || soft_real(cpu))
+	/* The model is an Intel one: in 64-bit code only. */
+	if (!(cpu->efer & X86_EFER_SCE) || cpu->mode != 8)
 		soft_raise(cpu, X86_EXC_UD);
-	if (soft_long(cpu)) {
-		cpu->gpr[X86_RCX] = cpu->rip;
-		flags = soft_rflags(cpu) & ~(uint64_t)X86_FL_RF;
-		cpu->gpr[X86_R11] = flags;
-		cpu->rip = cpu->mode == 8 ? cpu->lstar : cpu->cstar;
-		soft_set_rflags(cpu, flags & ~cpu->sfmask);
-		soft_set_flat_cs(cpu, sel, 0, true);
-	} else {
-		cpu->gpr[X86_RCX] = (uint32_t)cpu->rip;
-		cpu->rip = (uint32_t)cpu->star;
-		cpu->rflags &= ~(uint64_t)(X86_FL_VM | X86_FL_IF | X86_FL_RF);
-		soft_set_flat_cs(cpu, sel, 0, false);
-	}
+	cpu->gpr[X86_RCX] = cpu->rip;
+	flags = soft_rflags(cpu) & ~(uint64_t)X86_FL_RF;
+	cpu->gpr[X86_R11] = flags;
+	cpu->rip = cpu->lstar;
+	soft_set_rflags(cpu, flags & ~cpu->sfmask);
+	cpu->step_trap = cpu->step_trap && (cpu->rflags & X86_FL_TF);
+	soft_set_flat_cs(cpu, sel, 0, true);
 	soft_set_flat_ss(cpu, (uint16_t)(sel + 8), 0);
 	cpu->cpl = 0;
 	soft_mode_changed(cpu);
@@ -178,28 +180,22 @@ INSN(sysret)
 	uint16_t sel = cpu->star >> 48;
 	uint64_t to = cpu->gpr[X86_RCX];
 
-	if (!(cpu->efer & X86_EFER_SCE) || soft_real(cpu))
+	if (!(cpu->efer & X86_EFER_SCE) || cpu->mode != 8)
 		soft_raise(cpu, X86_EXC_UD);
 	soft_need_cpl0(cpu);
-	if (!soft_long(cpu)) {
-		cpu->rip = (uint32_t)to;
-		cpu->rflags |= X86_FL_IF;
-		soft_if_changed(cpu);
-		soft_set_flat_cs(cpu, sel | 3, 3, false);
+	if (in->opsize == 8 && !canonical(to))
+		soft_raise_error(cpu, X86_EXC_GP, 0);
+	soft_set_rflags(cpu, cpu->gpr[X86_R11] & 0x3c7fd7);
+	/* As if it were the system call that was stepped. */
+	if (cpu->rflags & X86_FL_TF)
+		soft_debug_hit(cpu, SOFT_DR6_BS);
+	cpu->step_trap = false;
+	if (in->opsize == 8) {
+		cpu->rip = to;
+		soft_set_flat_cs(cpu, (uint16_t)(sel + 16) | 3, 3, true);
 	} else {
-		if (in->opsize == 8 &&
-		    (uint64_t)((int64_t)(to << 16) >> 16) != to)
-			soft_raise_error(cpu, X86_EXC_GP, 0);
-		soft_set_rflags(
-		    cpu, (cpu->gpr[X86_R11] & 0x3c7fd7) & ~(uint64_t)X86_FL_VM);
-		if (in->opsize == 8) {
-			cpu->rip = to;
-			soft_set_flat_cs(
-			    cpu, (uint16_t)(sel + 16) | 3, 3, true);
-		} else {
-			cpu->rip = (uint32_t)to;
-			soft_set_flat_cs(cpu, sel | 3, 3, false);
-		}
+		cpu->rip = (uint32_t)to;
+		soft_set_flat_cs(cpu, sel | 3, 3, false);
 	}
 	soft_set_flat_ss(cpu, (uint16_t)(sel + 8) | 3, 3);
 	cpu->cpl = 3;
@@ -231,6 +227,9 @@ INSN(sysexit)
 	if (soft_real(cpu) || sel == 0)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	soft_need_cpl0(cpu);
+	if (to64 &&
+	    (!canonical(cpu->gpr[X86_RCX]) || !canonical(cpu->gpr[X86_RDX])))
+		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->gpr[X86_RSP] =
 	    to64 ? cpu->gpr[X86_RCX] : (uint32_t)cpu->gpr[X86_RCX];
 	cpu->rip = to64 ? cpu->gpr[X86_RDX] : (uint32_t)cpu->gpr[X86_RDX];

@@ -87,6 +87,18 @@ enum soft_leave {
 	SOFT_LEAVE_FAIL, /* report */
 };
 
+/* Why instructions run one by one, in 'debug' (debug.h) */
+enum {
+	SOFT_DEBUG_EXEC = 1 << 0, /* instruction breakpoints are armed */
+	SOFT_DEBUG_ONCE = 1 << 1, /* the next instruction */
+	SOFT_DEBUG_PENDING = 1 << 2, /* debug_hits waits to be delivered */
+};
+/* What the slow path of an access looks at, in 'access_checks' (debug.h) */
+enum {
+	SOFT_CHECK_ALIGN = 1 << 0, /* #AC */
+	SOFT_CHECK_DATA = 1 << 1, /* data breakpoints are armed */
+};
+
 /* Exception vectors, Intel SDM vol. 3, table 6-1 */
 enum {
 	X86_EXC_DE = 0,
@@ -201,7 +213,12 @@ struct soft_cpu {
 	uint8_t exc_vector, exc_has_error; /* being raised */
 	bool exc_set_rf;
 	bool flat32; /* 32-bit code; CS DS ES SS have base 0, limit 4G */
-	bool debug_exec; /* DR7 has enabled instruction breakpoints */
+	bool in_event; /* soft_deliver() of what no instruction asked for */
+	bool step_trap; /* the instruction that runs alone ends in #DB */
+	uint8_t debug; /* SOFT_DEBUG_ */
+	uint8_t access_checks; /* SOFT_CHECK_ */
+	uint8_t data_bps, io_bps; /* bit i: DR0-3 is a breakpoint on those */
+	uint32_t debug_hits; /* bits for DR6 of the #DB to come */
 	uint64_t sti_at; /* no events at this RIP: STI was just before */
 	unsigned pauses;
 	uint32_t exc_error;
@@ -251,6 +268,7 @@ struct soft_cpu {
 	uint64_t insns; /* executed, counted by blocks */
 
 	struct soft_tlb tlbs[SOFT_MMU_COUNT][SOFT_TLB_SIZE];
+	struct soft_tlb no_tlb[SOFT_TLB_SIZE]; /* without tags (debug.h) */
 	struct soft_tlb_meta meta[SOFT_MMU_COUNT][SOFT_TLB_SIZE];
 	unsigned nonglobal_count; /* entries in nonglobal[] */
 	uint16_t nonglobal[SOFT_MMU_COUNT * SOFT_TLB_SIZE];
@@ -382,6 +400,40 @@ SOFT_ACCESS(8)
 SOFT_ACCESS(16)
 SOFT_ACCESS(32)
 SOFT_ACCESS(64)
+
+static inline uint64_t
+soft_read_sized(struct soft_cpu *cpu, uint64_t lin, unsigned size)
+{
+	switch (size) {
+	case 1:
+		return soft_read8(cpu, lin);
+	case 2:
+		return soft_read16(cpu, lin);
+	case 4:
+		return soft_read32(cpu, lin);
+	default:
+		return soft_read64(cpu, lin);
+	}
+}
+
+static inline void
+soft_write_sized(struct soft_cpu *cpu, uint64_t lin, unsigned size, uint64_t v)
+{
+	switch (size) {
+	case 1:
+		soft_write8(cpu, lin, (uint8_t)v);
+		break;
+	case 2:
+		soft_write16(cpu, lin, (uint16_t)v);
+		break;
+	case 4:
+		soft_write32(cpu, lin, (uint32_t)v);
+		break;
+	default:
+		soft_write64(cpu, lin, v);
+		break;
+	}
+}
 
 /*
  * Linear address of the ModRM memory operand, for an access of size bytes:

@@ -1,6 +1,7 @@
 /*
  * Delivery of exceptions and interrupts through IVT and IDT.
  */
+#include "vmm/soft/debug.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/seg.h"
 
@@ -14,20 +15,19 @@ struct idt_gate {
 };
 
 static _Noreturn void
-idt_fault(struct soft_cpu *cpu, unsigned vec, unsigned gate, bool external)
+idt_fault(struct soft_cpu *cpu, unsigned vec, unsigned gate)
 {
-	soft_raise_error(cpu, vec, gate * 8 + 2 + external);
+	soft_raise_error(cpu, vec, gate * 8 + 2);
 }
 
 static void
-read_gate(
-    struct soft_cpu *cpu, unsigned vector, bool external, struct idt_gate *g)
+read_gate(struct soft_cpu *cpu, unsigned vector, struct idt_gate *g)
 {
 	unsigned size = soft_long(cpu) ? 16 : 8;
 	uint64_t lin = cpu->idtr.base + vector * size, lo, hi = 0;
 
 	if (vector * size + size - 1 > cpu->idtr.limit)
-		idt_fault(cpu, X86_EXC_GP, vector, external);
+		idt_fault(cpu, X86_EXC_GP, vector);
 	lo = soft_sys_read(cpu, lin, 8);
 	if (size == 16)
 		hi = soft_sys_read(cpu, lin + 8, 8);
@@ -46,7 +46,7 @@ deliver_real(struct soft_cpu *cpu, unsigned vector)
 	struct soft_stack st;
 
 	if (vector * 4 + 3 > cpu->idtr.limit)
-		idt_fault(cpu, X86_EXC_GP, vector, false);
+		idt_fault(cpu, X86_EXC_GP, vector);
 	entry = soft_sys_read(cpu, cpu->idtr.base + vector * 4, 4);
 	soft_stack_current(cpu, &st);
 	soft_stack_push(cpu, &st, 2, soft_rflags(cpu) & 0xffff);
@@ -70,25 +70,33 @@ ist_stack(struct soft_cpu *cpu, unsigned ist)
 	return soft_sys_read(cpu, cpu->tr.base + off, 8);
 }
 
-/* Check the handler's code segment; returns its descriptor and new CPL. */
+/*
+ * Check the handler's code segment and that it starts inside; returns its
+ * descriptor and new CPL.
+ */
 static uint64_t
-handler_cs(struct soft_cpu *cpu, uint16_t sel, bool external, unsigned *ret_cpl)
+handler_cs(struct soft_cpu *cpu, const struct idt_gate *g, uint64_t off,
+    unsigned *ret_cpl)
 {
+	uint16_t sel = g->sel;
 	uint64_t desc;
 	uint32_t attr;
 	unsigned dpl;
 
 	if ((sel & ~3u) == 0)
-		soft_raise_error(cpu, X86_EXC_GP, external);
+		soft_raise_error(cpu, X86_EXC_GP, 0);
 	desc = soft_read_desc(cpu, sel, X86_EXC_GP);
 	attr = soft_desc_attr(desc);
 	dpl = X86_ATTR_DPL(attr);
 	if (!(attr & X86_ATTR_S) || !(TYPE(attr) & 8) || dpl > cpu->cpl)
-		soft_raise_error(cpu, X86_EXC_GP, (sel & ~3u) | external);
+		soft_raise_error(cpu, X86_EXC_GP, sel & ~3u);
 	if (soft_long(cpu) && (!(attr & X86_ATTR_L) || (attr & X86_ATTR_DB)))
-		soft_raise_error(cpu, X86_EXC_GP, (sel & ~3u) | external);
+		soft_raise_error(cpu, X86_EXC_GP, sel & ~3u);
 	if (!(attr & X86_ATTR_P))
-		soft_raise_error(cpu, X86_EXC_NP, (sel & ~3u) | external);
+		soft_raise_error(cpu, X86_EXC_NP, sel & ~3u);
+	if (soft_long(cpu) ? (uint64_t)((int64_t)(off << 16) >> 16) != off
+			   : off > soft_desc_limit(desc))
+		soft_raise_error(cpu, X86_EXC_GP, 0);
 	*ret_cpl = TYPE(attr) & 4 ? cpu->cpl : dpl;
 	return desc;
 }
@@ -118,11 +126,11 @@ push_frame(struct soft_cpu *cpu, struct soft_stack *st, unsigned size,
 }
 
 static void
-deliver_long(struct soft_cpu *cpu, const struct idt_gate *g, bool external,
-    bool has_error, uint32_t error)
+deliver_long(struct soft_cpu *cpu, const struct idt_gate *g, bool has_error,
+    uint32_t error)
 {
 	unsigned cpl, old = cpu->cpl;
-	uint64_t desc = handler_cs(cpu, g->sel, external, &cpl), sp, unused;
+	uint64_t desc = handler_cs(cpu, g, g->off, &cpl), sp, unused;
 	struct soft_stack st;
 	uint16_t ss;
 
@@ -159,19 +167,19 @@ deliver_long(struct soft_cpu *cpu, const struct idt_gate *g, bool external,
 }
 
 static void
-deliver_protected(struct soft_cpu *cpu, const struct idt_gate *g, bool external,
+deliver_protected(struct soft_cpu *cpu, const struct idt_gate *g,
     bool has_error, uint32_t error)
 {
 	static const uint8_t vm86_order[] = { X86_GS, X86_FS, X86_DS, X86_ES };
 	unsigned cpl, old = cpu->cpl, size = g->type & 8 ? 4 : 2;
-	uint64_t desc = handler_cs(cpu, g->sel, external, &cpl), sp;
-	uint64_t ss_desc = 0, off = size == 2 ? g->off & 0xffff : g->off;
+	uint64_t off = size == 2 ? g->off & 0xffff : g->off;
+	uint64_t desc = handler_cs(cpu, g, off, &cpl), sp, ss_desc = 0;
 	bool from_vm86 = soft_vm86(cpu);
 	struct soft_stack st;
 	uint16_t ss = 0;
 
 	if (from_vm86 && cpl != 0)
-		soft_raise_error(cpu, X86_EXC_GP, (g->sel & ~3u) | external);
+		soft_raise_error(cpu, X86_EXC_GP, g->sel & ~3u);
 	if (cpl < old) {
 		soft_tss_stack(cpu, cpl, &ss, &sp);
 		soft_inner_stack(cpu, ss, sp, cpl, &st, &ss_desc);
@@ -198,35 +206,46 @@ deliver_protected(struct soft_cpu *cpu, const struct idt_gate *g, bool external,
 	soft_stack_commit(cpu, &st);
 }
 
-void
-soft_deliver(struct soft_cpu *cpu, unsigned vector, enum soft_event kind,
+static void
+deliver(struct soft_cpu *cpu, unsigned vector, enum soft_event kind,
     bool has_error, uint32_t error)
 {
-	bool external = kind == SOFT_EV_EXTERNAL || kind == SOFT_EV_EXC ||
-	    kind == SOFT_EV_INT1;
+	bool soft = kind == SOFT_EV_SOFT || kind == SOFT_EV_INTN;
 	struct idt_gate g;
 
 	if (soft_real(cpu)) {
 		deliver_real(cpu, vector);
 		return;
 	}
-	if (kind == SOFT_EV_SOFT && soft_vm86(cpu) && soft_iopl(cpu) < 3 &&
-	    vector != X86_EXC_BP)
+	if (kind == SOFT_EV_INTN && soft_vm86(cpu) && soft_iopl(cpu) < 3)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
-	read_gate(cpu, vector, external, &g);
+	read_gate(cpu, vector, &g);
 	if (g.type != 14 && g.type != 15 &&
 	    (soft_long(cpu) || (g.type != 5 && g.type != 6 && g.type != 7)))
-		idt_fault(cpu, X86_EXC_GP, vector, external);
-	if (kind == SOFT_EV_SOFT && g.dpl < cpu->cpl)
-		idt_fault(cpu, X86_EXC_GP, vector, external);
+		idt_fault(cpu, X86_EXC_GP, vector);
+	if (soft && g.dpl < cpu->cpl)
+		idt_fault(cpu, X86_EXC_GP, vector);
 	if (!g.present)
-		idt_fault(cpu, X86_EXC_NP, vector, external);
+		idt_fault(cpu, X86_EXC_NP, vector);
 	if (g.type == 5)
-		soft_fail(cpu, "task gate in the IDT");
-	if (soft_long(cpu))
-		deliver_long(cpu, &g, external, has_error, error);
+		soft_task_switch(cpu, g.sel, SOFT_TASK_EVENT, has_error, error);
+	else if (soft_long(cpu))
+		deliver_long(cpu, &g, has_error, error);
 	else
-		deliver_protected(cpu, &g, external, has_error, error);
+		deliver_protected(cpu, &g, has_error, error);
+}
+
+void
+soft_deliver(struct soft_cpu *cpu, unsigned vector, enum soft_event kind,
+    bool has_error, uint32_t error)
+{
+	cpu->in_event = kind != SOFT_EV_SOFT && kind != SOFT_EV_INTN;
+	deliver(cpu, vector, kind, has_error, error);
+	cpu->in_event = false;
+	/* The handler is not single-stepped, and may use the registers. */
+	cpu->step_trap = false;
+	if (kind == SOFT_EV_EXC && vector == X86_EXC_DB)
+		cpu->dr[7] &= ~(uint64_t)SOFT_DR7_GD;
 }
 
 static bool
@@ -253,8 +272,8 @@ soft_deliver_exception(struct soft_cpu *cpu)
 		cpu->exc_error = 0;
 	}
 	cpu->delivering = (int)v;
-	/* Faults set RF in the saved flags, so that they do not repeat. */
-	cpu->exc_set_rf = v != X86_EXC_DB && v != X86_EXC_BP && v != X86_EXC_OF;
+	/* Only faults are raised; traps know their way by themselves. */
+	cpu->exc_set_rf = true;
 	soft_deliver(cpu, v, SOFT_EV_EXC, cpu->exc_has_error && !soft_real(cpu),
 	    cpu->exc_error);
 	cpu->exc_set_rf = false;

@@ -76,7 +76,7 @@ static inline bool
 soft_needs_single(const struct soft_cpu *cpu)
 {
 	return (cpu->rflags & (X86_FL_TF | X86_FL_RF)) || cpu->shadow ||
-	    cpu->step || cpu->debug_exec || cpu->rip == cpu->sti_at;
+	    cpu->step || cpu->debug || cpu->rip == cpu->sti_at;
 }
 
 static inline bool

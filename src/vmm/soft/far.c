@@ -222,9 +222,7 @@ call_gate(struct soft_cpu *cpu, uint16_t gate_sel, uint64_t desc, bool call)
 	if (TYPE(attr) & 8)
 		g.off |= desc >> 32 & 0xffff0000;
 	if (soft_long(cpu)) {
-		high =
-		    soft_read_desc(cpu, (uint16_t)(gate_sel + 8), X86_EXC_GP);
-		if (high >> 40 & 31)
+		if (!soft_desc_high(cpu, gate_sel, &high) || (high >> 40 & 31))
 			gp(cpu, gate_sel);
 		g.off |= high << 32;
 		g.size = 8;
@@ -267,7 +265,15 @@ far_system(struct soft_cpu *cpu, uint16_t sel, uint64_t desc, bool call)
 	}
 	if (soft_long(cpu) || (type != 1 && type != 5 && type != 9))
 		gp(cpu, sel);
-	soft_fail(cpu, "hardware task switch");
+	if (X86_ATTR_DPL(soft_desc_attr(desc)) < cpu->cpl ||
+	    X86_ATTR_DPL(soft_desc_attr(desc)) < (sel & 3u))
+		gp(cpu, sel);
+	if (type == 5) {
+		need_present(cpu, sel, soft_desc_attr(desc));
+		sel = desc >> 16 & 0xffff;
+	}
+	soft_task_switch(
+	    cpu, sel, call ? SOFT_TASK_CALL : SOFT_TASK_JMP, false, 0);
 }
 
 void
@@ -473,6 +479,8 @@ iret_to_vm86(struct soft_cpu *cpu, struct soft_stack *st, uint64_t rip,
 	uint64_t sp = soft_stack_pop(cpu, st, 4);
 	uint16_t ss = (uint16_t)soft_stack_pop(cpu, st, 4), sel[4];
 
+	if (rip > 0xffff)
+		gp(cpu, 0);
 	for (unsigned i = 0; i < 4; i++)
 		sel[i] = (uint16_t)soft_stack_pop(cpu, st, 4);
 	soft_set_rflags(cpu, flags);
@@ -481,7 +489,7 @@ iret_to_vm86(struct soft_cpu *cpu, struct soft_stack *st, uint64_t rip,
 	for (unsigned i = 0; i < 4; i++)
 		soft_set_seg_real(cpu, order[i], sel[i]);
 	cpu->gpr[X86_RSP] = sp;
-	cpu->rip = rip & 0xffff;
+	cpu->rip = rip;
 	cpu->cpl = 3;
 	soft_mode_changed(cpu);
 }
@@ -521,7 +529,8 @@ soft_iret(struct soft_cpu *cpu, unsigned size)
 	if (cpu->rflags & X86_FL_NT) {
 		if (soft_long(cpu))
 			gp(cpu, 0);
-		soft_fail(cpu, "IRET to another task");
+		soft_task_return(cpu);
+		return;
 	}
 	soft_stack_current(cpu, &st);
 	rip = soft_stack_pop(cpu, &st, size);

@@ -81,40 +81,6 @@ soft_insn_for(const struct x86_row *row)
 	return table[row->mn];
 }
 
-static uint64_t
-read_mem(struct soft_cpu *cpu, uint64_t lin, unsigned size)
-{
-	switch (size) {
-	case 1:
-		return soft_read8(cpu, lin);
-	case 2:
-		return soft_read16(cpu, lin);
-	case 4:
-		return soft_read32(cpu, lin);
-	default:
-		return soft_read64(cpu, lin);
-	}
-}
-
-static void
-write_mem(struct soft_cpu *cpu, uint64_t lin, unsigned size, uint64_t v)
-{
-	switch (size) {
-	case 1:
-		soft_write8(cpu, lin, (uint8_t)v);
-		break;
-	case 2:
-		soft_write16(cpu, lin, (uint16_t)v);
-		break;
-	case 4:
-		soft_write32(cpu, lin, (uint32_t)v);
-		break;
-	default:
-		soft_write64(cpu, lin, v);
-		break;
-	}
-}
-
 static int
 reg_of(const struct x86_insn *in, unsigned n)
 {
@@ -151,9 +117,10 @@ soft_get(struct soft_cpu *cpu, const struct x86_insn *in, unsigned n)
 	switch (c) {
 	case X86_OC_E:
 	case X86_OC_M:
-		return read_mem(cpu, soft_ea(cpu, in, size, false), size);
+		return soft_read_sized(
+		    cpu, soft_ea(cpu, in, size, false), size);
 	case X86_OC_O:
-		return read_mem(cpu,
+		return soft_read_sized(cpu,
 		    soft_seg_lin(cpu, in->seg, (uint64_t)in->disp, size, false),
 		    size);
 	case X86_OC_S:
@@ -184,11 +151,11 @@ soft_put(
 	if ((in->row->attr & X86_A_MEM16) && c == X86_OC_E)
 		size = 2;
 	if (c == X86_OC_O)
-		write_mem(cpu,
+		soft_write_sized(cpu,
 		    soft_seg_lin(cpu, in->seg, (uint64_t)in->disp, size, true),
 		    size, v);
 	else
-		write_mem(cpu, soft_ea(cpu, in, size, true), size, v);
+		soft_write_sized(cpu, soft_ea(cpu, in, size, true), size, v);
 }
 
 /* ---- moves ---- */
@@ -411,7 +378,7 @@ INSN(pop)
 		lin = soft_ea_offset(cpu, in);
 		cpu->gpr[X86_RSP] = old;
 		lin = soft_seg_lin(cpu, in->seg, lin, in->opsize, true);
-		write_mem(cpu, lin, in->opsize, v);
+		soft_write_sized(cpu, lin, in->opsize, v);
 		soft_stack_commit(cpu, &st);
 		return;
 	}

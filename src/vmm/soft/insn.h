@@ -128,13 +128,13 @@ INSN(fxsave);
 INSN(xsave);
 INSN(xgetbv);
 
+/* arith.c: the flags of CMP a,b in the given size */
+void soft_compare(struct soft_cpu *cpu, uint64_t a, uint64_t b, unsigned size);
 /* system.c */
 bool soft_io_allowed(struct soft_cpu *cpu, uint16_t port, unsigned size);
 void soft_write_cr0(struct soft_cpu *cpu, uint64_t v);
 /* An interrupt waits and IF may have become 1: look soon. */
 void soft_if_changed(struct soft_cpu *cpu);
-/* run.c: DR0-DR3, DR7 changed */
-void soft_debug_changed(struct soft_cpu *cpu);
 /* xstate.c: leaf 0dh depends on XCR0 */
 void soft_xsave_cpuid(struct soft_cpu *cpu, uint32_t subleaf, uint32_t r[4]);
 /* kvmclock.c: an MSR of it was written. Returns false for a bad address. */

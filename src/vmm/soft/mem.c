@@ -3,6 +3,7 @@
  * to pages with code or in need of a dirty mark.
  */
 #include "vmm/soft/code.h"
+#include "vmm/soft/debug.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/vm.h"
@@ -144,15 +145,25 @@ write_as(struct soft_cpu *cpu, uint64_t lin, const void *src, unsigned size,
 		    cpu, &pg[1], (const uint8_t *)src + first, size - first);
 }
 
+/* What comes before an access by the program that has no TLB tag. */
+static inline void
+check(struct soft_cpu *cpu, uint64_t lin, unsigned size, bool write)
+{
+	if (unlikely(cpu->access_checks))
+		soft_debug_access(cpu, lin, size, write);
+}
+
 void
 soft_read(struct soft_cpu *cpu, uint64_t lin, void *dst, unsigned size)
 {
 	const void *p = soft_host_read(cpu, lin, size);
 
-	if (likely(p))
+	if (likely(p)) {
 		memcpy(dst, p, size);
-	else
-		read_as(cpu, lin, dst, size, (enum soft_mmu)cpu->mmu);
+		return;
+	}
+	check(cpu, lin, size, false);
+	read_as(cpu, lin, dst, size, (enum soft_mmu)cpu->mmu);
 }
 
 void
@@ -160,10 +171,12 @@ soft_write(struct soft_cpu *cpu, uint64_t lin, const void *src, unsigned size)
 {
 	void *p = soft_host_write(cpu, lin, size);
 
-	if (likely(p))
+	if (likely(p)) {
 		memcpy(p, src, size);
-	else
-		write_as(cpu, lin, src, size, (enum soft_mmu)cpu->mmu);
+		return;
+	}
+	check(cpu, lin, size, true);
+	write_as(cpu, lin, src, size, (enum soft_mmu)cpu->mmu);
 }
 
 /* Aligned accesses must stay single: other vCPUs watch. */
@@ -222,6 +235,7 @@ read_slow_as(
 uint64_t
 soft_read_slow(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
+	check(cpu, lin, size, false);
 	return read_slow_as(cpu, lin, size, (enum soft_mmu)cpu->mmu);
 }
 
@@ -258,6 +272,7 @@ void
 soft_write_slow(
     struct soft_cpu *cpu, uint64_t lin, unsigned size, uint64_t value)
 {
+	check(cpu, lin, size, true);
 	write_slow_as(cpu, lin, size, value, (enum soft_mmu)cpu->mmu);
 }
 
@@ -273,15 +288,19 @@ probe(struct soft_cpu *cpu, uint64_t lin, unsigned size, enum soft_access acc,
 void
 soft_probe_write(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
-	if (!soft_host_write(cpu, lin, size))
-		probe(cpu, lin, size, SOFT_WRITE, (enum soft_mmu)cpu->mmu);
+	if (soft_host_write(cpu, lin, size))
+		return;
+	check(cpu, lin, size, true);
+	probe(cpu, lin, size, SOFT_WRITE, (enum soft_mmu)cpu->mmu);
 }
 
 void
 soft_probe_read(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
-	if (!soft_host_read(cpu, lin, size))
-		probe(cpu, lin, size, SOFT_READ, (enum soft_mmu)cpu->mmu);
+	if (soft_host_read(cpu, lin, size))
+		return;
+	check(cpu, lin, size, false);
+	probe(cpu, lin, size, SOFT_READ, (enum soft_mmu)cpu->mmu);
 }
 
 void *
@@ -293,6 +312,7 @@ soft_rmw_begin(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 
 	if (likely(p))
 		return p;
+	check(cpu, lin, size, true);
 	first =
 	    translate2(cpu, lin, size, SOFT_WRITE, (enum soft_mmu)cpu->mmu, pg);
 	if (first == size && pg[0].host && pg[0].writable) {

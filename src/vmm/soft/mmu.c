@@ -9,6 +9,7 @@
 #include "vmm/soft/mmu.h"
 
 #include "vmm/soft/code.h"
+#include "vmm/soft/debug.h"
 #include "vmm/soft/vm.h"
 
 #define PTE_P UINT64_C(1)
@@ -273,6 +274,8 @@ fill(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 		e->x = page;
 		return;
 	}
+	if (unlikely(cpu->data_bps) && soft_debug_in_page(cpu, page))
+		return;
 	e->r = page;
 	if (!ram || !w->writable || !w->dirty)
 		return;
@@ -419,6 +422,9 @@ soft_tlb_protect_all(struct soft_cpu *cpu)
 void
 soft_tlb_init(struct soft_cpu *cpu)
 {
+	for (unsigned i = 0; i < SOFT_TLB_SIZE; i++)
+		cpu->no_tlb[i].r = cpu->no_tlb[i].w = cpu->no_tlb[i].x =
+		    SOFT_TLB_NONE(i);
 	cpu->xgen[0] = cpu->xgen[1] = 16;
 	soft_tlb_flush(cpu, true);
 }
@@ -471,6 +477,12 @@ soft_mode_changed(struct soft_cpu *cpu)
 	else
 		cpu->mmu = SOFT_MMU_KERNEL;
 	cpu->tlb = cpu->tlbs[cpu->mmu];
+	cpu->access_checks &= ~SOFT_CHECK_ALIGN;
+	if (unlikely((cpu->rflags & X86_FL_AC) && (cpu->cr0 & X86_CR0_AM) &&
+		cpu->cpl == 3)) {
+		cpu->access_checks |= SOFT_CHECK_ALIGN;
+		cpu->tlb = cpu->no_tlb;
+	}
 	if (soft_long(cpu) && (cpu->seg[X86_CS].attr & X86_ATTR_L))
 		cpu->mode = 8;
 	else

@@ -51,9 +51,9 @@ soft_cpuid_model(struct cpuid_table *t, uint64_t tsc_hz)
 	uint32_t c1 = BIT(0) | BIT(13) | BIT(21) | BIT(24) | BIT(26) | BIT(31);
 	uint32_t c1_host = BIT(1) | BIT(9) | BIT(19) | BIT(20) | BIT(22) |
 	    BIT(23) | BIT(25) | BIT(30);
-	/* FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT
+	/* FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT
 	 * PSE36 CLFSH MMX FXSR SSE SSE2 */
-	uint32_t d1 = 0x078bfbff;
+	uint32_t d1 = 0x078bfbfd;
 	/* FSGSBASE TSC_ADJUST ERMS; BMI1/2 need VEX decoding only */
 	uint32_t b7 = BIT(0) | BIT(1) | BIT(9) | BIT(23);
 	uint32_t b7_host = BIT(3) | BIT(8) | BIT(18) | BIT(19) | BIT(29);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vmm/soft/debug.h"
 #include "vmm/soft/exec.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
@@ -17,6 +18,9 @@
 void
 soft_raise_error(struct soft_cpu *cpu, unsigned vector, uint32_t error)
 {
+	/* EXT: no instruction asked for the event in progress. */
+	if (cpu->in_event && vector >= X86_EXC_TS && vector <= X86_EXC_GP)
+		error |= 1;
 	cpu->exc_vector = (uint8_t)vector;
 	cpu->exc_has_error = 1;
 	cpu->exc_error = error;
@@ -197,66 +201,25 @@ events(struct soft_cpu *cpu)
 	return true;
 }
 
-/* ---- debugging ---- */
-
-void
-soft_debug_changed(struct soft_cpu *cpu)
-{
-	cpu->debug_exec = false;
-	for (unsigned i = 0; i < 4; i++)
-		if ((cpu->dr[7] >> (2 * i) & 3) &&
-		    (cpu->dr[7] >> (16 + 4 * i) & 3) == 0)
-			cpu->debug_exec = true;
-}
-
-static void
-debug_trap(struct soft_cpu *cpu, uint64_t dr6, bool fault)
-{
-	cpu->dr[6] |= dr6;
-	cpu->base_rip = cpu->rip;
-	cpu->cur_off = 0;
-	cpu->delivering = X86_EXC_DB;
-	cpu->exc_set_rf = fault;
-	soft_deliver(cpu, X86_EXC_DB, SOFT_EV_EXC, false, 0);
-	cpu->exc_set_rf = false;
-	cpu->delivering = -1;
-}
-
-/* Instruction breakpoint at RIP? */
-static bool
-breakpoint(struct soft_cpu *cpu)
-{
-	uint64_t lin = cpu->mode == 8
-	    ? cpu->rip
-	    : (uint32_t)(cpu->rip + cpu->seg[X86_CS].base);
-	uint64_t hit = 0;
-
-	if (cpu->rflags & X86_FL_RF)
-		return false;
-	for (unsigned i = 0; i < 4; i++)
-		if ((cpu->dr[7] >> (2 * i) & 3) &&
-		    (cpu->dr[7] >> (16 + 4 * i) & 3) == 0 && cpu->dr[i] == lin)
-			hit |= UINT64_C(1) << i;
-	if (hit)
-		debug_trap(cpu, hit, true);
-	return hit != 0;
-}
+/* ---- one instruction ---- */
 
 /* One instruction by itself. */
 static void
 single(struct soft_cpu *cpu)
 {
-	bool tf = cpu->rflags & X86_FL_TF;
-	bool shadow = cpu->shadow;
-
-	if (cpu->debug_exec && breakpoint(cpu))
+	if ((cpu->debug & SOFT_DEBUG_EXEC) && !cpu->shadow &&
+	    soft_debug_exec(cpu))
 		return;
+	cpu->debug &= ~SOFT_DEBUG_ONCE;
 	cpu->shadow = 0;
 	cpu->sti_at = ~UINT64_C(0);
-	cpu->exec->single(cpu);
+	/* Those that load flags decide what they leave (SDM vol. 3, 18.3). */
+	cpu->step_trap = cpu->rflags & X86_FL_TF;
 	cpu->rflags &= ~(uint64_t)X86_FL_RF;
-	if (tf && !shadow && !cpu->shadow)
-		debug_trap(cpu, 1u << 14, false);
+	cpu->exec->single(cpu);
+	if (cpu->step_trap && !cpu->shadow)
+		soft_debug_hit(cpu, SOFT_DR6_BS);
+	cpu->step_trap = false;
 }
 
 /* ---- the loop ---- */
@@ -265,6 +228,9 @@ static enum engine_exit
 loop(struct soft_cpu *cpu)
 {
 	for (;;) {
+		/* before interrupts: table 6-2 of the manual */
+		if (unlikely(cpu->debug & SOFT_DEBUG_PENDING) && !cpu->shadow)
+			soft_debug_trap(cpu);
 		if (unlikely(atomic_load_explicit(
 				 &cpu->request, memory_order_relaxed) ||
 			cpu->run_state != VCPU_RUNNABLE)) {
@@ -301,6 +267,21 @@ report_bytes(struct soft_cpu *cpu)
 	}
 }
 
+/*
+ * A string instruction between two iterations, or one that starts again alone:
+ * what was met so far is trapped now.
+ */
+static void
+restarted(struct soft_cpu *cpu)
+{
+	if (cpu->step_trap)
+		soft_debug_hit(cpu, SOFT_DR6_BS);
+	/* A breakpoint at it was passed before (SDM vol. 3, 18.3.1.1). */
+	if (cpu->step_trap || (cpu->debug & SOFT_DEBUG_EXEC))
+		cpu->rflags |= X86_FL_RF;
+	cpu->step_trap = false;
+}
+
 static enum engine_exit
 run(struct soft_cpu *cpu)
 {
@@ -318,11 +299,15 @@ run(struct soft_cpu *cpu)
 		cpu->base_rip = cpu->rip;
 		cpu->cur_off = 0;
 		cpu->shadow = 0;
+		cpu->step_trap = false;
+		if (!cpu->in_event)
+			soft_debug_forget(cpu);
 		if (!soft_deliver_exception(cpu)) {
 			snprintf(cpu->report.reason, sizeof(cpu->report.reason),
 			    "triple fault, last vector %u", cpu->exc_vector);
 			report_bytes(cpu);
 			cpu->delivering = -1;
+			cpu->in_event = false;
 			return ENGINE_EXIT_TRIPLE_FAULT;
 		}
 		if (cpu->step)
@@ -331,8 +316,10 @@ run(struct soft_cpu *cpu)
 	case SOFT_LEAVE_FAIL:
 		report_bytes(cpu);
 		cpu->delivering = -1;
+		cpu->in_event = false;
 		return ENGINE_EXIT_FAILED;
 	case SOFT_LEAVE_RESTART:
+		restarted(cpu);
 		break;
 	default:
 		cpu->delivering = -1;

@@ -22,8 +22,8 @@ soft_desc_limit(uint64_t desc)
 	return desc >> 55 & 1 ? limit << 12 | 0xfff : limit;
 }
 
-static uint64_t
-desc_base(uint64_t desc)
+uint64_t
+soft_desc_base(uint64_t desc)
 {
 	return (desc >> 16 & 0xffffff) | (desc >> 32 & 0xff000000);
 }
@@ -62,6 +62,18 @@ soft_read_desc(struct soft_cpu *cpu, uint16_t sel, unsigned vector)
 	return soft_sys_read(cpu, lin, 8);
 }
 
+bool
+soft_desc_high(struct soft_cpu *cpu, uint16_t sel, uint64_t *ret)
+{
+	uint64_t lin;
+
+	if ((sel | 7u) + 8 > (sel & 4 ? cpu->ldtr.limit : cpu->gdtr.limit) ||
+	    !desc_address(cpu, sel, &lin))
+		return false;
+	*ret = soft_sys_read(cpu, lin + 8, 8);
+	return true;
+}
+
 static void
 set_accessed(struct soft_cpu *cpu, uint16_t sel, uint64_t desc)
 {
@@ -94,7 +106,7 @@ soft_set_desc(struct soft_cpu *cpu, unsigned seg, uint16_t sel, uint64_t desc)
 	cpu->seg[seg].sel = sel;
 	cpu->seg[seg].limit = soft_desc_limit(desc);
 	cpu->seg[seg].attr = soft_desc_attr(desc) | 1;
-	set_base(cpu, seg, desc_base(desc));
+	set_base(cpu, seg, soft_desc_base(desc));
 	soft_flat_changed(cpu);
 }
 
@@ -174,17 +186,20 @@ static void
 load_system(
     struct soft_cpu *cpu, struct x86_seg *s, uint16_t sel, uint64_t desc)
 {
-	uint64_t high = 0, lin;
+	uint64_t high = 0;
+	int64_t base;
 
 	if (soft_long(cpu)) {
-		if (!desc_address(cpu, (uint16_t)(sel + 8), &lin))
+		if (!soft_desc_high(cpu, sel, &high) || (high >> 40 & 31))
 			soft_raise_error(cpu, X86_EXC_GP, sel & ~3u);
-		high = soft_sys_read(cpu, lin, 8);
+		base = (int64_t)(soft_desc_base(desc) | high << 32);
+		if (base << 16 >> 16 != base)
+			soft_raise_error(cpu, X86_EXC_GP, sel & ~3u);
 	}
 	s->sel = sel;
 	s->limit = soft_desc_limit(desc);
 	s->attr = soft_desc_attr(desc);
-	s->base = desc_base(desc) | high << 32;
+	s->base = soft_desc_base(desc) | high << 32;
 }
 
 void
@@ -347,8 +362,9 @@ soft_stack_current(struct soft_cpu *cpu, struct soft_stack *st)
 	    : ss->attr & X86_ATTR_DB ? 0xffffffff
 				     : 0xffff;
 	st->base = st->flat ? 0 : ss->base;
-	st->limit = ss->limit;
-	st->attr = ss->attr;
+	/* One that is not there has room for nothing. */
+	st->limit = ss->attr & X86_ATTR_UNUSABLE ? 0 : ss->limit;
+	st->attr = ss->attr & X86_ATTR_UNUSABLE ? 0 : ss->attr;
 	st->system = false;
 	st->fault_sel = 0;
 }

@@ -41,6 +41,7 @@ bool soft_probe_desc(
     struct soft_cpu *cpu, uint16_t sel, uint64_t *ret_desc, uint64_t *ret_high);
 uint32_t soft_desc_attr(uint64_t desc);
 uint32_t soft_desc_limit(uint64_t desc);
+uint64_t soft_desc_base(uint64_t desc);
 /* Flat CS and SS as SYSCALL and its kin make them. */
 void
 soft_set_flat_cs(struct soft_cpu *cpu, uint16_t sel, unsigned dpl, bool code64);
@@ -77,6 +78,8 @@ void soft_near_jump(struct soft_cpu *cpu, uint64_t rip, unsigned size);
 /* Check a code descriptor for a transfer, load CS with it. */
 void
 soft_set_cs(struct soft_cpu *cpu, uint16_t sel, uint64_t desc, unsigned cpl);
+/* The second half of a long-mode system descriptor; false: past the limit. */
+bool soft_desc_high(struct soft_cpu *cpu, uint16_t sel, uint64_t *ret);
 uint64_t soft_read_desc(struct soft_cpu *cpu, uint16_t sel, unsigned vector);
 /* SS:rSP for a privilege level from the TSS. */
 void soft_tss_stack(
@@ -86,8 +89,30 @@ void soft_inner_stack(struct soft_cpu *cpu, uint16_t ss, uint64_t sp,
 void
 soft_set_desc(struct soft_cpu *cpu, unsigned seg, uint16_t sel, uint64_t desc);
 
+/* ---- task switches (task.c) ---- */
+enum soft_task {
+	SOFT_TASK_JMP,
+	SOFT_TASK_CALL,
+	SOFT_TASK_EVENT, /* through a task gate in the IDT */
+	SOFT_TASK_IRET
+};
+/*
+ * To the task whose TSS is sel; how it was reached was checked (gate, DPL). RIP
+ * to be saved is cpu->rip. An error code goes onto the new stack.
+ */
+void soft_task_switch(struct soft_cpu *cpu, uint16_t sel, enum soft_task how,
+    bool has_error, uint32_t error);
+/* IRET with NT: to the task in the back link. */
+void soft_task_return(struct soft_cpu *cpu);
+
 /* ---- events (event.c) ---- */
-enum soft_event { SOFT_EV_EXC, SOFT_EV_EXTERNAL, SOFT_EV_SOFT, SOFT_EV_INT1 };
+enum soft_event {
+	SOFT_EV_EXC,
+	SOFT_EV_EXTERNAL,
+	SOFT_EV_SOFT, /* INT3, INTO */
+	SOFT_EV_INTN, /* INT n: minds IOPL in virtual-8086 mode */
+	SOFT_EV_INT1
+};
 /*
  * Deliver through IVT or IDT: RIP to be saved is cpu->rip. May raise in turn.
  */

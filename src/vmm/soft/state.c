@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "vmm/soft/debug.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/run.h"
@@ -43,7 +44,9 @@ soft_cpu_reset(struct soft_cpu *cpu, bool init)
 	cpu->shadow = 0;
 	cpu->sti_at = ~UINT64_C(0);
 	cpu->nmi_masked = 0;
-	cpu->debug_exec = false;
+	soft_debug_changed(cpu);
+	cpu->debug = 0;
+	cpu->debug_hits = 0;
 	cpu->cpl = 0;
 	cpu->delivering = -1;
 	if (!init) {
@@ -222,6 +225,8 @@ soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
 	cpu->efer = s->efer;
 	cpu->xcr0 = (s->xcr0 & (soft_has(cpu, X86_FEAT_AVX) ? 7 : 3)) | 1;
 	memcpy(cpu->dr, s->dr, sizeof(s->dr));
+	cpu->debug = 0;
+	cpu->debug_hits = 0;
 	soft_debug_changed(cpu);
 	cpu->cpl = (s->cr0 & X86_CR0_PE) ? (uint8_t)ss_dpl : 0;
 	soft_set_rflags(cpu, s->rflags);

@@ -4,6 +4,7 @@
  * rest goes element by element. Registers are right after each chunk, so a
  * fault or an interrupt in between needs nothing else.
  */
+#include "vmm/soft/debug.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/vm.h"
@@ -73,7 +74,7 @@ breathe(struct soft_cpu *cpu, uint64_t left)
 
 /*
  * Elements from the address that fit into its page, at most n; 0 = the slow
- * way (backwards, not flat, element crosses the page).
+ * way (backwards, not flat, stepped, element crosses the page).
  */
 static uint64_t
 chunk(struct soft_cpu *cpu, const struct x86_insn *in, unsigned reg,
@@ -82,7 +83,9 @@ chunk(struct soft_cpu *cpu, const struct x86_insn *in, unsigned reg,
 	uint64_t room = (4096 - (lin & 0xfff)) / size;
 	uint64_t wrap;
 
-	if (cpu->rflags & X86_FL_DF)
+	if ((cpu->rflags & X86_FL_DF) ||
+	    (atomic_load_explicit(&cpu->request, memory_order_relaxed) &
+		SOFT_REQ_STEP))
 		return 0;
 	if (cpu->mode != 8) {
 		/* limits are checked for one element only: stay careful */
@@ -157,40 +160,6 @@ host_rep_stos(void *dst, uint64_t v, unsigned size, uint64_t n)
 	}
 }
 
-static uint64_t
-read_element(struct soft_cpu *cpu, uint64_t lin, unsigned size)
-{
-	switch (size) {
-	case 1:
-		return soft_read8(cpu, lin);
-	case 2:
-		return soft_read16(cpu, lin);
-	case 4:
-		return soft_read32(cpu, lin);
-	default:
-		return soft_read64(cpu, lin);
-	}
-}
-
-static void
-write_element(struct soft_cpu *cpu, uint64_t lin, unsigned size, uint64_t v)
-{
-	switch (size) {
-	case 1:
-		soft_write8(cpu, lin, (uint8_t)v);
-		break;
-	case 2:
-		soft_write16(cpu, lin, (uint16_t)v);
-		break;
-	case 4:
-		soft_write32(cpu, lin, (uint32_t)v);
-		break;
-	default:
-		soft_write64(cpu, lin, v);
-		break;
-	}
-}
-
 INSN(movs)
 {
 	unsigned size = element(in);
@@ -210,9 +179,9 @@ INSN(movs)
 		} else {
 			n = 1;
 			cpu->mem_seg = in->seg;
-			m = read_element(cpu, src, size);
+			m = soft_read_sized(cpu, src, size);
 			cpu->mem_seg = X86_ES;
-			write_element(cpu, dst, size, m);
+			soft_write_sized(cpu, dst, size, m);
 		}
 		advance(cpu, in, X86_RSI, n * size);
 		advance(cpu, in, X86_RDI, n * size);
@@ -236,7 +205,7 @@ INSN(stos)
 			host_rep_stos(d, cpu->gpr[X86_RAX], size, n);
 		} else {
 			n = 1;
-			write_element(cpu, dst, size, cpu->gpr[X86_RAX]);
+			soft_write_sized(cpu, dst, size, cpu->gpr[X86_RAX]);
 		}
 		advance(cpu, in, X86_RDI, n * size);
 		if (rep(in))
@@ -252,7 +221,7 @@ INSN(lods)
 	uint64_t left = counter(cpu, in), v;
 
 	while (left > 0) {
-		v = read_element(
+		v = soft_read_sized(
 		    cpu, lin_of(cpu, in, X86_RSI, in->seg, size, false), size);
 		if (size == 1)
 			*(uint8_t *)&cpu->gpr[X86_RAX] = (uint8_t)v;
@@ -264,34 +233,6 @@ INSN(lods)
 		left--;
 		breathe(cpu, left);
 	}
-}
-
-static void
-compare(struct soft_cpu *cpu, uint64_t a, uint64_t b, unsigned size)
-{
-	uint16_t fl;
-
-	if (size == 1)
-		__asm__("cmpb %2, %1" GET_FLAGS
-			: "=a"(fl)
-			: "r"((uint8_t)a), "r"((uint8_t)b)
-			: "cc");
-	else if (size == 2)
-		__asm__("cmpw %2, %1" GET_FLAGS
-			: "=a"(fl)
-			: "r"((uint16_t)a), "r"((uint16_t)b)
-			: "cc");
-	else if (size == 4)
-		__asm__("cmpl %2, %1" GET_FLAGS
-			: "=a"(fl)
-			: "r"((uint32_t)a), "r"((uint32_t)b)
-			: "cc");
-	else
-		__asm__("cmpq %2, %1" GET_FLAGS
-			: "=a"(fl)
-			: "r"(a), "r"(b)
-			: "cc");
-	cpu->fl = fl;
 }
 
 /* REPE goes on while equal, REPNE while not. */
@@ -312,10 +253,10 @@ INSN(scas)
 	uint16_t before = cpu->fl;
 
 	while (left > 0) {
-		v = read_element(
+		v = soft_read_sized(
 		    cpu, lin_of(cpu, in, X86_RDI, X86_ES, size, false), size);
 		advance(cpu, in, X86_RDI, size);
-		compare(cpu, cpu->gpr[X86_RAX], v, size);
+		soft_compare(cpu, cpu->gpr[X86_RAX], v, size);
 		if (!rep(in))
 			return;
 		count_down(cpu, in, 1);
@@ -334,13 +275,13 @@ INSN(cmps)
 	uint16_t before = cpu->fl;
 
 	while (left > 0) {
-		b = read_element(
+		b = soft_read_sized(
 		    cpu, lin_of(cpu, in, X86_RDI, X86_ES, size, false), size);
-		a = read_element(
+		a = soft_read_sized(
 		    cpu, lin_of(cpu, in, X86_RSI, in->seg, size, false), size);
 		advance(cpu, in, X86_RSI, size);
 		advance(cpu, in, X86_RDI, size);
-		compare(cpu, a, b, size);
+		soft_compare(cpu, a, b, size);
 		if (!rep(in))
 			return;
 		count_down(cpu, in, 1);
@@ -370,8 +311,10 @@ INSN(ins)
 	while (left > 0) {
 		lin = lin_of(cpu, in, X86_RDI, X86_ES, size, true);
 		soft_probe_write(cpu, lin, size);
+		if (unlikely(cpu->io_bps))
+			soft_debug_io(cpu, port, size);
 		v = cpu->vm->client->pio_read(cpu->vm->machine, port, size);
-		write_element(cpu, lin, size, v);
+		soft_write_sized(cpu, lin, size, v);
 		advance(cpu, in, X86_RDI, size);
 		if (rep(in))
 			count_down(cpu, in, 1);
@@ -389,8 +332,10 @@ INSN(outs)
 	need_io(cpu, port, size);
 	soft_fp_sync(cpu);
 	while (left > 0) {
-		v = read_element(
+		v = soft_read_sized(
 		    cpu, lin_of(cpu, in, X86_RSI, in->seg, size, false), size);
+		if (unlikely(cpu->io_bps))
+			soft_debug_io(cpu, port, size);
 		cpu->vm->client->pio_write(
 		    cpu->vm->machine, port, size, (uint32_t)v);
 		advance(cpu, in, X86_RSI, size);

@@ -4,6 +4,7 @@
  */
 #include <sched.h>
 
+#include "vmm/soft/debug.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/vm.h"
@@ -43,6 +44,8 @@ INSN(in)
 
 	if (!soft_io_allowed(cpu, port, size))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
+	if (unlikely(cpu->io_bps))
+		soft_debug_io(cpu, port, size);
 	soft_fp_sync(cpu);
 	v = cpu->vm->client->pio_read(cpu->vm->machine, port, size);
 	if (size == 1)
@@ -60,6 +63,8 @@ INSN(out)
 
 	if (!soft_io_allowed(cpu, port, size))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
+	if (unlikely(cpu->io_bps))
+		soft_debug_io(cpu, port, size);
 	if (size < 4)
 		v &= size == 1 ? 0xff : 0xffff;
 	soft_fp_sync(cpu);
@@ -225,9 +230,9 @@ soft_write_cr0(struct soft_cpu *cpu, uint64_t v)
 static uint64_t
 cr4_allowed(struct soft_cpu *cpu)
 {
-	uint64_t m = X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE |
-	    X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE |
-	    X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
+	uint64_t m = X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE |
+	    X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR |
+	    X86_CR4_OSXMMEXCPT;
 	uint32_t r[4];
 
 	cpuid_lookup(cpu->cpuid, 7, 0, r);
@@ -258,6 +263,8 @@ write_cr4(struct soft_cpu *cpu, uint64_t v)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->cr4 = v;
 	soft_fp_recheck(cpu);
+	if (change & X86_CR4_DE)
+		soft_debug_changed(cpu);
 	if (change &
 	    (X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP |
 		X86_CR4_SMAP))
@@ -331,8 +338,8 @@ INSN(mov_dr)
 	soft_need_cpl0(cpu);
 	if ((dr == 4 || dr == 5) && (cpu->cr4 & X86_CR4_DE))
 		soft_raise(cpu, X86_EXC_UD);
-	if (cpu->dr[7] & (1u << 13)) {
-		cpu->dr[6] |= 1u << 13;
+	if (cpu->dr[7] & SOFT_DR7_GD) {
+		cpu->dr[6] |= SOFT_DR6_BD;
 		soft_raise(cpu, X86_EXC_DB);
 	}
 	dr = dr == 4 ? 6 : dr == 5 ? 7 : dr;

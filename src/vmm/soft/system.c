@@ -193,6 +193,8 @@ soft_write_cr0(struct soft_cpu *cpu, uint64_t v)
 {
 	uint64_t old = cpu->cr0, change;
 
+	if (v >> 32)
+		soft_raise_error(cpu, X86_EXC_GP, 0);
 	v = (v &
 		(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS |
 		    X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW |

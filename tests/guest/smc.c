@@ -6,10 +6,11 @@
  * Source: Intel SDM vol. 3, 8.1 (locked operations, self- and cross-modifying
  * code), 11.6 (self-modifying code).
  */
-#include "virtio.h"
 #include "sys.h"
+#include "virtio.h"
 
-#define ITERATIONS 2000
+/* On the host's CPU it is only shown that the expectations are right. */
+#define ITERATIONS (sys_is_soft() ? 2000u : 100u)
 #define ALIAS UINT64_C(0x30000000)
 
 static uint8_t area[4 * 4096] __attribute__((aligned(0x200000)));
@@ -159,7 +160,8 @@ test_self(void)
 
 /* ---- by other ways ---- */
 
-SYS_CODE(f, "movl $0, %eax; ret");
+/* Its second half is another block in the same page, which stays. */
+SYS_CODE(f, "movl $0, %eax; jmp 1f; .fill 80, 1, 0xcc\n1: ret");
 #define IMMEDIATE(f) ((volatile uint8_t *)(f) + 1)
 
 static uint64_t
@@ -263,10 +265,12 @@ caller(void)
 }
 
 #define ADDS 20000
+#define SPLIT_ADDS 500
 static uint8_t *volatile counter;
+static volatile uint32_t adds;
 static volatile uint32_t round_no, round_done;
 
-#define ADD_TO(p)                        \
+#define ADD_TO(p)                           \
 	__asm__ volatile("lock addq $1, %0" \
 			 : "+m"(*(volatile uint64_t *)(p))::"memory", "cc")
 
@@ -279,7 +283,7 @@ adder(void)
 		while (round_no == n)
 			cpu_pause();
 		n = round_no;
-		for (unsigned i = 0; i < ADDS; i++)
+		for (unsigned i = 0; i < adds; i++)
 			ADD_TO(counter);
 		round_done = n;
 	}
@@ -324,16 +328,16 @@ by_lock_inc(volatile uint8_t *imm, uint32_t now, uint32_t next)
 static void
 by_xchg(volatile uint8_t *imm, uint32_t now, uint32_t next)
 {
-	__asm__ volatile(
-	    "xchgl %1, %0" : "+m"(*(volatile uint32_t *)imm), "+r"(next));
+	__asm__ volatile("xchgl %1, %0"
+			 : "+m"(*(volatile uint32_t *)imm), "+r"(next));
 }
 static void
 by_xadd(volatile uint8_t *imm, uint32_t now, uint32_t next)
 {
 	uint32_t one = 1;
 
-	__asm__ volatile(
-	    "lock xaddl %1, %0" : "+m"(*(volatile uint32_t *)imm), "+r"(one));
+	__asm__ volatile("lock xaddl %1, %0"
+			 : "+m"(*(volatile uint32_t *)imm), "+r"(one));
 }
 static void
 by_cmpxchg(volatile uint8_t *imm, uint32_t now, uint32_t next)
@@ -375,7 +379,7 @@ static const struct {
 static bool
 test_cross_modifying(void)
 {
-	uint32_t value = 0, bad, n;
+	uint32_t value = 0, bad, n, iterations = ITERATIONS;
 	uint8_t *f;
 
 	subject = PAGE(0);
@@ -394,7 +398,7 @@ test_cross_modifying(void)
 		*(volatile uint32_t *)(f + 1) = value;
 		wait_until(sees, (void *)(uint64_t)value, 10000);
 		bad = n = 0;
-		for (; n < ITERATIONS && bad == 0; n++) {
+		for (; n < iterations && bad == 0; n++) {
 			changes[i].fn(IMMEDIATE(f), value, value + 1);
 			goal = ++value;
 			while (seen >> 32 != value)
@@ -425,14 +429,14 @@ test_atomics(void)
 	/* clang-format off */
 	static const struct {
 		const char *what;
-		unsigned at;
+		unsigned at, adds;
 	} places[] = {
-	{ "in a page without code", 2 * 4096 + 64 },
-	{ "beside code", 128 },
-	{ "across two lines", 2 * 4096 + 60 },
-	{ "across two lines beside code", 60 },
-	{ "across two pages", 3 * 4096 - 4 },
-	{ "across two pages, one with code", 4096 - 1 },
+	{ "in a page without code", 2 * 4096 + 64, ADDS },
+	{ "beside code", 128, ADDS },
+	{ "across two lines", 2 * 4096 + 60, SPLIT_ADDS },
+	{ "across two lines beside code", 60, SPLIT_ADDS },
+	{ "across two pages", 3 * 4096 - 4, SPLIT_ADDS },
+	{ "across two pages, one with code", 4096 - 1, SPLIT_ADDS },
 	};
 	/* clang-format on */
 	uint64_t got;
@@ -443,16 +447,20 @@ test_atomics(void)
 		serialize();
 		call(PAGE(0));
 		counter = area + places[i].at;
+		*(volatile uint64_t *)counter = 0;
+		adds = places[i].adds;
+		if (adds == SPLIT_ADDS && !sys_is_soft())
+			adds = 50;
 		round_no++;
-		for (unsigned k = 0; k < ADDS; k++) {
+		for (unsigned k = 0; k < adds; k++) {
 			ADD_TO(counter);
-			if (k % 1000 == 0)
+			if (k % 100 == 0)
 				call(PAGE(0));
 		}
 		wait_until(round_over, NULL, 60000);
 		got = *(volatile uint64_t *)counter;
-		if (!ok(got == 2 * ADDS, "two CPUs add %s", places[i].what))
-			print("# %lu of %u\n", got, 2 * ADDS);
+		if (!ok(got == 2 * adds, "two CPUs add %s", places[i].what))
+			print("# %lu of %u\n", got, 2 * adds);
 	}
 }
 

@@ -219,7 +219,9 @@ INSN(bt)
 			    : size == 4 ? soft_read32(cpu, lin)
 					: soft_read64(cpu, lin);
 		else {
-			p = soft_rmw_begin(cpu, lin, size);
+			p = in->pfx & X86_PFX_LOCK
+			    ? soft_lock_begin(cpu, lin, size)
+			    : soft_rmw_begin(cpu, lin, size);
 			if (in->pfx & X86_PFX_LOCK)
 				v = bit_locked(p, size, mn, UINT64_C(1) << bit);
 			else {
@@ -401,7 +403,7 @@ INSN(cmpxchg)
 		else
 			soft_put(cpu, in, 0, ok ? src : old);
 	} else {
-		p = soft_rmw_begin(cpu, soft_ea(cpu, in, size, true), size);
+		p = soft_lock_begin(cpu, soft_ea(cpu, in, size, true), size);
 		old = acc;
 		ok = soft_cmpxchg(p, size, &old, src);
 		soft_rmw_end(cpu, p);
@@ -426,7 +428,7 @@ INSN(cmpxchg8b)
 	if (size == 16) {
 		if (lin & 15)
 			soft_raise_error(cpu, X86_EXC_GP, 0);
-		p = soft_rmw_begin(cpu, lin, 16);
+		p = soft_lock_begin(cpu, lin, 16);
 		__asm__ volatile(
 		    "lock cmpxchg16b %1"
 		    : "=@ccz"(ok), "+m"(*(unsigned __int128 *)p), "+a"(lo),
@@ -435,7 +437,7 @@ INSN(cmpxchg8b)
 		    : "memory");
 		soft_rmw_end(cpu, p);
 	} else {
-		p = soft_rmw_begin(cpu, lin, 8);
+		p = soft_lock_begin(cpu, lin, 8);
 		old = (uint32_t)lo | hi << 32;
 		ok = soft_cmpxchg(p, 8, &old,
 		    (uint32_t)cpu->gpr[X86_RBX] | cpu->gpr[X86_RCX] << 32);
@@ -486,7 +488,7 @@ INSN(xadd)
 		soft_put(cpu, in, 1, d);
 		soft_put(cpu, in, 0, d + s);
 	} else {
-		p = soft_rmw_begin(cpu, soft_ea(cpu, in, size, true), size);
+		p = soft_lock_begin(cpu, soft_ea(cpu, in, size, true), size);
 		d = soft_xadd(p, size, s);
 		soft_rmw_end(cpu, p);
 		soft_put(cpu, in, 1, d);

@@ -76,6 +76,7 @@ enum {
 	SOFT_REQ_CODE = 1 << 3, /* other vCPUs' writes to code pages */
 	SOFT_REQ_STEP = 1 << 4, /* leave blocks after each instruction */
 	SOFT_REQ_DIRTY = 1 << 5, /* drop write entries of the TLB */
+	SOFT_REQ_STOP = 1 << 6, /* another vCPU wants all others to wait */
 	SOFT_REQ_WATCH = 1 << 6, /* leave blocks: exec.h, struct soft_watch */
 };
 
@@ -225,6 +226,7 @@ struct soft_cpu {
 	int delivering; /* vector that is being delivered, or -1 */
 	_Atomic uint32_t nmi_pending, init_pending, sleeping;
 	_Atomic uint32_t running; /* inside soft_cpu_run() */
+	_Atomic uint32_t parked; /* SOFT_REQ_STOP was heard */
 	_Atomic uint32_t sipi; /* 0x100 | vector */
 	jmp_buf fault;
 
@@ -246,9 +248,18 @@ struct soft_cpu {
 	uint64_t amd_syscfg, amd_hwcr, amd_de_cfg;
 	uint64_t kvm_wall, kvm_time, kvm_time_old, debugctl, mcg_status;
 
-	/* access in progress that does not lie in one RAM page */
-	uint64_t rmw_lin;
-	unsigned rmw_size;
+	/*
+	 * The read-modify-write in progress, if its end has something to do
+	 * (rmw_size is not 0): the physical address and what of it lies in
+	 * the first page; host is NULL for devices.
+	 */
+	struct soft_page {
+		uint64_t pa; /* of the address itself */
+		uint8_t *host; /* of the address itself; NULL = not memory */
+		bool writable; /* host may be written (RAM, not ROM) */
+		bool global;
+	} rmw_page[2];
+	unsigned rmw_size, rmw_first;
 	uint8_t rmw_bounce[64] __attribute__((aligned(64)));
 
 	_Atomic uint64_t dirty_epoch; /* of the VM, that this vCPU has seen */
@@ -347,9 +358,13 @@ void soft_probe_read(struct soft_cpu *cpu, uint64_t lin, unsigned size);
  * Host address for a read-modify-write of 1..64 bytes, write permission
  * checked. In one RAM page it is guest memory itself, so that the host's LOCK
  * instructions act on it; else (MMIO, page crossing) it is a copy that
- * soft_rmw_end() writes back. Always pair the two.
+ * soft_rmw_end() writes back. Nothing between the two may fault.
+ *
+ * soft_lock_begin() is for LOCK: an operand that crosses a 64-byte line is a
+ * copy too, and all other vCPUs stand still until soft_rmw_end().
  */
 void *soft_rmw_begin(struct soft_cpu *cpu, uint64_t lin, unsigned size);
+void *soft_lock_begin(struct soft_cpu *cpu, uint64_t lin, unsigned size);
 void soft_rmw_end(struct soft_cpu *cpu, void *p);
 
 /*

@@ -192,7 +192,7 @@ INSN(xchg)
 		return;
 	}
 	b = soft_get(cpu, in, 1);
-	p = soft_rmw_begin(cpu, soft_ea(cpu, in, size, true), size);
+	p = soft_lock_begin(cpu, soft_ea(cpu, in, size, true), size);
 	a = soft_xchg(p, size, b);
 	soft_rmw_end(cpu, p);
 	soft_put(cpu, in, 1, a);

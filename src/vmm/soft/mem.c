@@ -303,37 +303,81 @@ soft_probe_read(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 	probe(cpu, lin, size, SOFT_READ, (enum soft_mmu)cpu->mmu);
 }
 
+/* Work on a copy. */
+static void *
+bounce(struct soft_cpu *cpu, unsigned size, unsigned first)
+{
+	const struct soft_page *pg = cpu->rmw_page;
+
+	page_read(cpu, &pg[0], cpu->rmw_bounce, first);
+	if (first < size)
+		page_read(cpu, &pg[1], cpu->rmw_bounce + first, size - first);
+	cpu->rmw_first = first;
+	cpu->rmw_size = size;
+	return cpu->rmw_bounce;
+}
+
+static unsigned
+rmw_translate(struct soft_cpu *cpu, uint64_t lin, unsigned size)
+{
+	check(cpu, lin, size, true);
+	return translate2(
+	    cpu, lin, size, SOFT_WRITE, (enum soft_mmu)cpu->mmu, cpu->rmw_page);
+}
+
 void *
 soft_rmw_begin(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
 	void *p = soft_host_write(cpu, lin, size);
-	struct soft_page pg[2];
 	unsigned first;
 
+	cpu->rmw_size = 0;
 	if (likely(p))
 		return p;
-	check(cpu, lin, size, true);
-	first =
-	    translate2(cpu, lin, size, SOFT_WRITE, (enum soft_mmu)cpu->mmu, pg);
-	if (first == size && pg[0].host && pg[0].writable) {
-		/* Blocks go before the write: atomicity is worth more. */
-		soft_code_written(cpu, pg[0].pa, size);
-		return pg[0].host;
+	first = rmw_translate(cpu, lin, size);
+	if (first == size && cpu->rmw_page[0].host &&
+	    cpu->rmw_page[0].writable) {
+		cpu->rmw_size = size;
+		return cpu->rmw_page[0].host;
 	}
-	page_read(cpu, &pg[0], cpu->rmw_bounce, first);
-	if (first < size)
-		page_read(cpu, &pg[1], cpu->rmw_bounce + first, size - first);
-	cpu->rmw_lin = lin;
-	cpu->rmw_size = size;
-	return cpu->rmw_bounce;
+	return bounce(cpu, size, first);
+}
+
+/*
+ * The host's LOCK would do for two lines of one page, but it stops the host's
+ * other CPUs, and some hosts punish or kill processes for it.
+ */
+void *
+soft_lock_begin(struct soft_cpu *cpu, uint64_t lin, unsigned size)
+{
+	unsigned first;
+
+	if (likely((lin & 63) + size <= 64))
+		return soft_rmw_begin(cpu, lin, size);
+	cpu->rmw_size = 0;
+	first = rmw_translate(cpu, lin, size);
+	if (cpu->rmw_page[0].host && (first == size || cpu->rmw_page[1].host))
+		soft_vm_stop_others(cpu);
+	return bounce(cpu, size, first);
 }
 
 void
 soft_rmw_end(struct soft_cpu *cpu, void *p)
 {
-	if (unlikely(p == cpu->rmw_bounce))
-		write_as(cpu, cpu->rmw_lin, cpu->rmw_bounce, cpu->rmw_size,
-		    (enum soft_mmu)cpu->mmu);
+	const struct soft_page *pg = cpu->rmw_page;
+	unsigned size = cpu->rmw_size, first = cpu->rmw_first;
+
+	if (likely(size == 0))
+		return;
+	cpu->rmw_size = 0;
+	if (p != cpu->rmw_bounce) {
+		soft_code_written(cpu, pg[0].pa, size);
+		return;
+	}
+	page_write(cpu, &pg[0], cpu->rmw_bounce, first);
+	if (first < size)
+		page_write(cpu, &pg[1], cpu->rmw_bounce + first, size - first);
+	soft_vm_go_on(cpu);
 }
 
 /* Rights of the supervisor, not held up by SMAP. */

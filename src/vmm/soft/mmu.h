@@ -11,14 +11,6 @@
 
 enum soft_access { SOFT_READ, SOFT_WRITE, SOFT_FETCH };
 
-/* Where a linear address leads, within one page. */
-struct soft_page {
-	uint64_t pa; /* of the address itself */
-	uint8_t *host; /* of the address itself; NULL = not memory */
-	bool writable; /* host may be written (RAM, not ROM) */
-	bool global;
-};
-
 /*
  * Translate for an access; raises #PF, #GP, #SS. Enters the page in the TLB.
  * mmu says with whose rights.

@@ -54,10 +54,10 @@ OP_RMW(name##bits##_mr, bits,                                             \
 OP_RMW(name##bits##_mi, bits,                                             \
 	T(bits) s = (T(bits))op->imm;                                     \
 	ALU_MEM("", pre, #name, bits, p_, s);)                            \
-OP_RMW_G(name##bits##_lock_mr, bits, NEXT(op + 1),                        \
+OP_LOCK_G(name##bits##_lock_mr, bits, NEXT(op + 1),                        \
 	T(bits) s = R##bits(op->src);                                     \
 	ALU_MEM("lock ", pre, #name, bits, p_, s);)                       \
-OP_RMW_G(name##bits##_lock_mi, bits, NEXT(op + 1),                        \
+OP_LOCK_G(name##bits##_lock_mi, bits, NEXT(op + 1),                        \
 	T(bits) s = (T(bits))op->imm;                                     \
 	ALU_MEM("lock ", pre, #name, bits, p_, s);)
 
@@ -136,7 +136,7 @@ OP(name##bits##_r)                                                        \
 	NEXT(op + 1);                                                     \
 }                                                                         \
 OP_RMW(name##bits##_m, bits, DO("", #name, bits, "+m", *p_);)             \
-OP_RMW_G(name##bits##_m_lock, bits, NEXT(op + 1),                            \
+OP_LOCK_G(name##bits##_m_lock, bits, NEXT(op + 1),                            \
 	DO("lock ", #name, bits, "+m", *p_);)
 SIZES(DEF_UN, inc, UN)
 SIZES(DEF_UN, dec, UN)

@@ -82,7 +82,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 #define OP_MEM(bits) soft_mem##bits
 #define OP_RMW_END(p)                                         \
 	do {                                                  \
-		if (unlikely((void *)(p) == cpu->rmw_bounce)) \
+		if (unlikely(cpu->rmw_size != 0))             \
 			soft_rmw_end(cpu, (p));               \
 	} while (0)
 
@@ -184,6 +184,15 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 	OP(name)                                                          \
 	{                                                                 \
 		OP_MEM(bits) *p_ = soft_rmw_begin(                        \
+		    cpu, soft_op_ea(cpu, op, bits / 8, true), bits / 8);  \
+		__VA_ARGS__                                               \
+		OP_RMW_END(p_);                                           \
+		tail;                                                     \
+	}
+#define OP_LOCK_G(name, bits, tail, ...)                                  \
+	OP(name)                                                          \
+	{                                                                 \
+		OP_MEM(bits) *p_ = soft_lock_begin(                       \
 		    cpu, soft_op_ea(cpu, op, bits / 8, true), bits / 8);  \
 		__VA_ARGS__                                               \
 		OP_RMW_END(p_);                                           \

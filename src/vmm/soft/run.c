@@ -177,6 +177,8 @@ events(struct soft_cpu *cpu)
 {
 	uint32_t req = atomic_exchange(&cpu->request, 0), sipi;
 
+	if (req & SOFT_REQ_STOP)
+		soft_cpu_park(cpu);
 	if (req & SOFT_REQ_CODE)
 		soft_code_requests(cpu);
 	if (req & SOFT_REQ_DIRTY)

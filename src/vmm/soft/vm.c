@@ -4,6 +4,7 @@
  */
 #include "vmm/soft/vm.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -102,6 +103,73 @@ soft_vm_message(
 		if (cpu && addressed(cpu, from, msg))
 			deliver_one(cpu, msg);
 	}
+}
+
+/* ---- stopping the others ---- */
+
+/*
+ * Standing still: out of the run loop, asleep, or parked. Whoever leaves one of
+ * these states looks at 'request' before it touches guest memory, and the
+ * request was made before the state was looked at.
+ */
+static bool
+still(struct soft_cpu *cpu)
+{
+	return atomic_load(&cpu->parked) || atomic_load(&cpu->sleeping) ||
+	    !atomic_load(&cpu->running);
+}
+
+void
+soft_vm_stop_others(struct soft_cpu *cpu)
+{
+	struct soft_vm *vm = cpu->vm;
+	struct soft_cpu *other, *none = NULL;
+	unsigned n = cpu_count(vm);
+
+	if (n == 1)
+		return;
+	if (!atomic_compare_exchange_strong(&vm->stopper, &none, cpu)) {
+		sched_yield();
+		soft_restart(cpu);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		other = cpu_at(vm, i);
+		if (other != NULL && other != cpu)
+			atomic_fetch_or(&other->request, SOFT_REQ_STOP);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		other = cpu_at(vm, i);
+		while (other != NULL && other != cpu && !still(other)) {
+			/* It may be waiting for us. */
+			if (atomic_load(&cpu->request) &
+			    ~(uint32_t)SOFT_REQ_STEP) {
+				soft_vm_go_on(cpu);
+				soft_restart(cpu);
+			}
+			sched_yield();
+		}
+	}
+}
+
+void
+soft_vm_go_on(struct soft_cpu *cpu)
+{
+	if (atomic_load_explicit(&cpu->vm->stopper, memory_order_relaxed) ==
+	    cpu)
+		atomic_store(&cpu->vm->stopper, NULL);
+}
+
+void
+soft_cpu_park(struct soft_cpu *cpu)
+{
+	do {
+		atomic_store(&cpu->parked, 1);
+		while (atomic_load(&cpu->vm->stopper) != NULL)
+			sched_yield();
+		atomic_store(&cpu->parked, 0);
+		/* The next one may have seen us parked. */
+	} while (atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STOP) &
+	    SOFT_REQ_STOP);
 }
 
 /* ---- timers ---- */

@@ -47,6 +47,8 @@ struct soft_vm {
 	_Atomic unsigned ncpus; /* highest id + 1 */
 	struct soft_cpu *_Atomic *cpus; /* by id */
 	_Atomic uint32_t lowest_next; /* lowest-priority round robin */
+	/* The vCPU for which all others stand still, or NULL. */
+	struct soft_cpu *_Atomic stopper;
 	uint64_t route_addr[24];
 
 	/* One thread for all LAPIC deadlines. */
@@ -79,6 +81,15 @@ void soft_request(struct soft_cpu *cpu, uint32_t bits);
 /* LAPIC's messages, MSIs. */
 void soft_vm_message(
     struct soft_vm *vm, struct soft_cpu *from, const struct lapic_message *msg);
+/*
+ * All other vCPUs leave their blocks and wait until soft_vm_go_on(), which does
+ * nothing without the former. May restart the running instruction: when another
+ * vCPU was first, or to hear a request of its own.
+ */
+void soft_vm_stop_others(struct soft_cpu *cpu);
+void soft_vm_go_on(struct soft_cpu *cpu);
+/* SOFT_REQ_STOP was received: wait here. */
+void soft_cpu_park(struct soft_cpu *cpu);
 /* Sleep until a request arrives (HLT, waiting for SIPI). */
 void soft_cpu_wait(struct soft_cpu *cpu);
 void soft_vm_set_deadline(struct soft_vm *vm, unsigned id, uint64_t host_tsc);

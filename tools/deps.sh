@@ -6,7 +6,7 @@ packages='
 	gcc clang-14 clang libclang-rt-14-dev make meson ninja-build ccache pkg-config
 	git ca-certificates python3 libc6-dev linux-libc-dev
 	liburing-dev libslirp-dev libglib2.0-dev libseccomp-dev
-	libxml2-dev libedit-dev
+	libxml2-dev libedit-dev zlib1g-dev
 	acpica-tools binutils
 	ovmf seabios mtools
 	bats clang-format cppcheck mandoc

@@ -107,8 +107,15 @@ zone_hook_argv(const char *template, const char *zone, const char *zonepath,
 	return 0;
 }
 
+int
+zone_hook_expand(const char *word, const char *zone, const char *zonepath,
+    char **ret, struct error *err)
+{
+	return expand(word, strlen(word), zone, zonepath, ret, err);
+}
+
 static int
-start(char *const *argv, int input, pid_t *ret)
+start(char *const *argv, const struct zone_hook_io *io, pid_t *ret)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	static char locale[] = "LC_ALL=C";
@@ -130,8 +137,13 @@ start(char *const *argv, int input, pid_t *ret)
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 	rc = posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	if (rc == 0 && input >= 0)
-		rc = posix_spawn_file_actions_adddup2(&fa, input, ZONE_HOOK_FD);
+	if (rc == 0 && io->output >= 0)
+		rc = posix_spawn_file_actions_adddup2(&fa, io->output, 1);
+	if (rc == 0 && io->errors >= 0)
+		rc = posix_spawn_file_actions_adddup2(&fa, io->errors, 2);
+	if (rc == 0 && io->input >= 0)
+		rc = posix_spawn_file_actions_adddup2(
+		    &fa, io->input, ZONE_HOOK_FD);
 	if (rc == 0)
 		rc = posix_spawn(ret, argv[0], &fa, &attr, argv, env);
 	posix_spawnattr_destroy(&attr);
@@ -140,22 +152,40 @@ start(char *const *argv, int input, pid_t *ret)
 }
 
 int
-zone_hook_run(char *const *argv, int input, struct error *err)
+zone_hook_start(char *const *argv, const struct zone_hook_io *io, pid_t *ret,
+    struct error *err)
 {
-	int rc, status;
-	pid_t pid;
+	int rc = start(argv, io, ret);
 
-	rc = start(argv, input, &pid);
-	if (rc < 0)
-		return error_sys(err, -rc, "%s", argv[0]);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return error_sys(err, errno, "%s", argv[0]);
+	return rc < 0 ? error_sys(err, -rc, "%s", argv[0]) : 0;
+}
+
+int
+zone_hook_status(const char *program, int status, struct error *err)
+{
+	int rc;
+
 	if (WIFSIGNALED(status))
-		return error_set(err, EINTR, "%s: killed by signal %d", argv[0],
+		return error_set(err, EINTR, "%s: killed by signal %d", program,
 		    WTERMSIG(status));
 	rc = WEXITSTATUS(status);
 	if (rc != 0)
-		error_set(err, EIO, "%s: exit status %d", argv[0], rc);
+		error_set(err, EIO, "%s: exit status %d", program, rc);
 	return rc;
+}
+
+int
+zone_hook_run(char *const *argv, int input, struct error *err)
+{
+	const struct zone_hook_io io = { input, -1, -1 };
+	int rc, status;
+	pid_t pid;
+
+	rc = zone_hook_start(argv, &io, &pid, err);
+	if (rc < 0)
+		return rc;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return error_sys(err, errno, "%s", argv[0]);
+	return zone_hook_status(argv[0], status, err);
 }

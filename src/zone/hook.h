@@ -7,6 +7,8 @@
 #ifndef ZONE_HOOK_H
 #define ZONE_HOOK_H
 
+#include <sys/types.h>
+
 #include "base/error.h"
 
 #define ZONE_HOOK_WORDS 64
@@ -29,5 +31,20 @@ void zone_hook_free(char **argv); /* NULL is allowed */
  * not be started or was killed; err says which for all but 0.
  */
 int zone_hook_run(char *const *argv, int input, struct error *err);
+
+/* Descriptors of a hook that is only started; -1 where ours will do. */
+struct zone_hook_io {
+	int input; /* 3; -1: closed */
+	int output, errors; /* 1 and 2 */
+};
+/* Only start it: the caller waits for *ret. */
+int zone_hook_start(char *const *argv, const struct zone_hook_io *io,
+    pid_t *ret, struct error *err);
+/* What zone_hook_run() makes of a wait status. */
+int zone_hook_status(const char *program, int status, struct error *err);
+
+/* One word of a template; the caller frees it. */
+int zone_hook_expand(const char *word, const char *zone, const char *zonepath,
+    char **ret, struct error *err);
 
 #endif

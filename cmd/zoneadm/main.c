@@ -1,0 +1,216 @@
+/*
+ * zoneadm: say which zone, say what to do with it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "zone/type.h"
+#include "zoneadm.h"
+
+const struct command_row commands[] = {
+#define X(name, fn, zone, usage, help) { name, cmd_##fn, zone, usage, help },
+	ZONEADM_COMMANDS(X)
+#undef X
+};
+
+struct options {
+	const char *zone, *uuid, *root;
+};
+
+static int
+general_usage(const char *why)
+{
+	if (why != NULL)
+		fprintf(stderr, "zoneadm: %s\n", why);
+	fprintf(stderr,
+	    "usage: zoneadm [-R root] [-z zone | -u uuid] command [argument "
+	    "...]\n       'zoneadm help' lists the commands\n");
+	return EXIT_USAGE;
+}
+
+int
+failed(const struct command *c, const struct error *err)
+{
+	char name[ZONE_NAME_MAX + 3];
+
+	/* say which zone, once */
+	str_format(name, sizeof(name), "'%s'", c->zone != NULL ? c->zone : "");
+	if (c->zone != NULL && strstr(err->text, name) == NULL)
+		fprintf(stderr, "zoneadm: zone %s: %s\n", name, err->text);
+	else
+		fprintf(stderr, "zoneadm: %s\n", err->text);
+	return EXIT_FAILED;
+}
+
+int
+usage(const struct command *c, const char *why)
+{
+	if (why != NULL)
+		fprintf(stderr, "zoneadm: %s: %s\n", c->row->name, why);
+	fprintf(stderr, "usage: zoneadm %s%s\n", c->row->zone ? "-z zone " : "",
+	    c->row->usage);
+	return EXIT_USAGE;
+}
+
+int
+consent(const struct command *c, bool force, const char *what)
+{
+	char answer[64];
+
+	if (force)
+		return EXIT_OK;
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		fprintf(stderr,
+		    "zoneadm: zone '%s': %s; there is nobody to ask: use '%s "
+		    "-F'\n",
+		    c->zone, what, c->row->name);
+		return EXIT_FAILED;
+	}
+	printf("%s; do it (y/[n])? ", what);
+	fflush(stdout);
+	if (fgets(answer, sizeof(answer), stdin) != NULL &&
+	    (answer[0] == 'y' || answer[0] == 'Y'))
+		return EXIT_OK;
+	fprintf(stderr, "zoneadm: %s: not done\n", c->row->name);
+	return EXIT_FAILED;
+}
+
+int
+print(const struct command *c, struct buf *b)
+{
+	if (buf_error(b) == 0 && fwrite(b->data, 1, b->len, stdout) == b->len &&
+	    fflush(stdout) == 0)
+		return EXIT_OK;
+	perror("zoneadm: standard output");
+	return EXIT_FAILED;
+}
+
+int
+cmd_help(struct command *c)
+{
+	const struct command_row *row;
+
+	if (c->argc > 2)
+		return usage(c, "takes one command");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		row = &commands[i];
+		if (c->argc == 1)
+			printf("%-10s %s\n", row->name, row->help);
+		else if (strcmp(row->name, c->argv[1]) == 0)
+			return printf("usage: zoneadm %s%s\n%s\n",
+				   row->zone ? "-z zone " : "", row->usage,
+				   row->help) < 0;
+	}
+	if (c->argc == 1)
+		return EXIT_OK;
+	return usage(c, "there is no such command");
+}
+
+static const struct command_row *
+find_row(const char *name)
+{
+	const char *names[ARRAY_LEN(commands)];
+	struct error err = ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		names[i] = commands[i].name;
+		if (strcmp(names[i], name) == 0)
+			return &commands[i];
+	}
+	error_set(&err, EINVAL, "there is no command '%.64s'", name);
+	error_add_hint(&err, str_nearest(name, names, ARRAY_LEN(names)));
+	general_usage(err.text);
+	return NULL;
+}
+
+/* -u wins over -z if there is such a zone. */
+static int
+find_zone(
+    struct admin *a, const struct options *o, char *name, struct error *err)
+{
+	struct zone_index *ix = NULL;
+	const struct zone_entry *e = NULL;
+	int rc;
+
+	rc = zone_store_index(a->store, &ix, err);
+	if (rc < 0)
+		return rc;
+	if (o->uuid != NULL)
+		e = zone_index_find_uuid(ix, o->uuid);
+	if (e == NULL && o->zone != NULL)
+		e = zone_index_find(ix, o->zone);
+	if (e != NULL)
+		str_format(name, ZONE_NAME_MAX + 1, "%s", e->name);
+	else if (o->zone != NULL)
+		rc = error_set(err, ENOENT, "there is no zone '%s'", o->zone);
+	else
+		rc = error_set(
+		    err, ENOENT, "there is no zone with UUID '%s'", o->uuid);
+	zone_index_free(ix);
+	return rc;
+}
+
+static int
+run(struct command *c, const struct options *o)
+{
+	char name[ZONE_NAME_MAX + 1];
+	struct error err = ERROR_INIT;
+	struct admin a = { NULL };
+	int status;
+
+	if (c->row->zone && o->zone == NULL && o->uuid == NULL)
+		return usage(c, "no zone is named; use -z or -u");
+	if (admin_open(o->root, &a, &err) < 0)
+		return failed(c, &err);
+	c->admin = &a;
+	if (o->zone != NULL && strcmp(o->zone, "global") == 0 && c->row->zone) {
+		error_set(&err, EPERM,
+		    "the global zone is the host: this is not for it");
+		status = failed(c, &err);
+	} else if ((o->zone != NULL || o->uuid != NULL) &&
+	    (c->row->zone || o->zone == NULL ||
+		strcmp(o->zone, "global") != 0) &&
+	    find_zone(&a, o, name, &err) < 0) {
+		status = failed(c, &err);
+	} else {
+		if (o->zone != NULL || o->uuid != NULL)
+			c->zone =
+			    o->zone != NULL && strcmp(o->zone, "global") == 0
+			    ? "global"
+			    : name;
+		status = c->row->fn(c);
+	}
+	admin_close(&a);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { NULL };
+	struct command c = { NULL };
+	int opt;
+
+	while ((opt = getopt(argc, argv, "+z:u:R:h")) != -1) {
+		if (opt == 'z')
+			o.zone = optarg;
+		else if (opt == 'u')
+			o.uuid = optarg;
+		else if (opt == 'R')
+			o.root = optarg;
+		else
+			return general_usage(NULL);
+	}
+	if (optind == argc)
+		return general_usage("no command");
+	c.argc = argc - optind;
+	c.argv = argv + optind;
+	c.row = find_row(c.argv[0]);
+	if (c.row == NULL)
+		return EXIT_USAGE;
+	optind = 0; /* for the command's own options: glibc starts anew */
+	return run(&c, &o);
+}

@@ -1,0 +1,101 @@
+/*
+ * What operators' programs do to zones: list them, ask their supervisors,
+ * install them and take them away again.
+ *
+ * One admin is used by one thread. Whatever changes a zone on disk holds its
+ * admin.lock; the states of the index say how far it came, so a crash leaves
+ * 'incomplete', which uninstall removes.
+ */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "zone/live.h"
+#include "zone/store.h"
+
+struct admin {
+	struct zone_store *store;
+	const char *root; /* of the store */
+	const char *brands; /* folder of brands; NULL: the installed one */
+	const char *zoneadmd; /* program; NULL: the installed one */
+};
+int admin_open(const char *root, struct admin *ret, struct error *err);
+void admin_close(struct admin *a);
+
+/* ---- list ---- */
+
+struct admin_zone {
+	char name[ZONE_NAME_MAX + 1];
+	enum zone_state state;
+	char uuid[ZONE_UUID_LEN + 1];
+	char *path, *brand, *ip_type; /* brand "" when its file is damaged */
+	uint64_t did; /* number for life, 0: unknown */
+	bool autoboot;
+};
+struct admin_list {
+	struct admin_zone *v;
+	size_t n;
+};
+/*
+ * All zones, in the order of the index; without 'conf' the fields that only
+ * the configuration has are empty, and nothing is parsed.
+ */
+int admin_list(
+    struct admin *a, bool conf, struct admin_list *ret, struct error *err);
+void admin_list_free(struct admin_list *l);
+/* -ENOENT; name is checked first. */
+int admin_find(struct admin *a, const char *name, struct admin_zone *ret,
+    struct error *err);
+void admin_zone_fini(struct admin_zone *z);
+
+/* ---- requests to a supervisor ---- */
+
+struct admin_request {
+	const char *command; /* zoneadmd/matrix.h has the names */
+	const char *const *args; /* boot arguments */
+	size_t nargs;
+	bool debug, reboot;
+	uint64_t timeout; /* seconds; 0: the supervisor's own */
+};
+/*
+ * Start the zone's supervisor if there is none, have the request carried out.
+ * *notes (may be NULL) receives what it says to success. A supervisor that
+ * ends without an answer is started once more: every request may be repeated.
+ */
+int admin_request(struct admin *a, const char *zone,
+    const struct admin_request *rq, struct buf *notes, struct error *err);
+/*
+ * Connect to a socket in the zone's folder ("zoneadmd.sock", "console.sock"),
+ * and start the supervisor for that.
+ */
+int admin_connect(struct admin *a, const char *zone, const char *socket,
+    int type, struct error *err);
+
+/* ---- install and its like ---- */
+
+/* Hold until closed: who installs, moves, ... this zone. -EBUSY. */
+int admin_lock(struct admin *a, const char *zone, struct error *err);
+
+struct admin_install {
+	const char *image; /* raw file for the boot disk; NULL: none */
+	const char *const *args; /* for the brand's hook */
+	size_t nargs;
+};
+/*
+ * Configured to installed: zonepath, disks that have a size, the brand's hook.
+ * A failure takes back what was made.
+ */
+int admin_install(struct admin *a, const char *zone,
+    const struct admin_install *in, struct error *err);
+/* Back to configured: all below the zonepath goes. -EBUSY: it runs. */
+int admin_uninstall(struct admin *a, const char *zone, struct error *err);
+int admin_mark_incomplete(struct admin *a, const char *zone, struct error *err);
+/* Could it be installed and booted? */
+int admin_verify(struct admin *a, const char *zone, struct error *err);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * What the files of admin/ share.
+ */
+#ifndef ADMIN_IMPL_H
+#define ADMIN_IMPL_H
+
+#include "admin/admin.h"
+#include "zone/conf.h"
+
+#define ADMIN_PATH 4096
+
+/* A path of the zone's world: what lies in its zonepath is below the root. */
+int admin_path(struct admin *a, const char *zonepath, const char *path,
+    char *buf, size_t size, struct error *err);
+/* Every folder of the path, 0755 where it is made; the last with mode. */
+int admin_make_dirs(const char *path, mode_t mode, struct error *err);
+/* Remove a folder and everything in it, without leaving it or its device. */
+int admin_remove_tree(const char *path, struct error *err);
+/* Run a hook of the brand that gets name and zonepath; 0 if there is none. */
+int admin_hook(struct admin *a, const struct zone_conf *conf, const char *hook,
+    const char *const *args, struct error *err);
+/* Disks that have a size and are not there; image: for the boot disk. */
+int admin_make_disks(struct admin *a, const struct zone_conf *conf,
+    const char *image, struct error *err);
+
+#endif

@@ -1,0 +1,217 @@
+# zoneadm and the supervisor, with zones that run.
+load zones
+
+@test "configured, installed, running, halted, and back" {
+	zone a idle
+	is a installed
+	adm -z a boot
+	is a running
+	shows IDLE "$ROOT/zones/a/logs/console.log"
+	[ "$(adm list -n)" = a ]
+	adm -z a halt
+	is a installed
+	grep -q '^[0-9]*\.[0-9]* -1 halted by an operator$' "$ROOT/zones/a/lastexited"
+	adm -z a uninstall -F
+	is a configured
+	[ ! -e "$ROOT/zones/a" ]
+	[ ! -e "$ROOT/run/zhyve/a" ]
+	cfg -z a delete -F
+}
+
+@test "who asks for what is so already succeeds" {
+	zone a idle
+	adm -z a halt
+	adm -z a ready
+	is a ready
+	adm -z a ready
+	adm -z a boot
+	adm -z a boot
+	is a running
+	adm -z a halt
+	adm -z a halt
+	is a installed
+	refuses "zone 'a' is installed: reboot is not possible" -z a reboot
+}
+
+@test "ready builds the machine, boot only starts it" {
+	zone a idle
+	adm -z a ready
+	pid=$(pid_of a)
+	sleep 0.2
+	grep -q IDLE "$ROOT/zones/a/logs/console.log" && return 1
+	adm -z a boot
+	[ "$(pid_of a)" = "$pid" ]
+	shows IDLE "$ROOT/zones/a/logs/console.log"
+}
+
+@test "a boot that fails says why, and leaves the zone installed" {
+	zone a idle "add disk; set path=/nowhere/disk0; end"
+	refuses "*nowhere/disk0: No such file or directory" -z a boot
+	is a installed
+	cfg -z a "remove disk; select guest; set options=-Qwrong; end"
+	refuses "*" -z a boot
+	is a installed
+	cfg -z a "select guest; clear options; end"
+	adm -z a boot
+	is a running
+}
+
+@test "how a guest ended is told" {
+	for row in poweroff:256:installed halt:512:installed triple:768:installed; do
+		IFS=: read -r end status after <<<"$row"
+		CMDLINE=end=$end zone "$end" ends
+		adm -z "$end" boot
+		shows "^[0-9.]* $status " "$ROOT/zones/$end/lastexited"
+		becomes "$end" "$after"
+		grep -q "\"zone\":\"$end\".*\"event\":\"exit\".*\"status\":\"$status\"" \
+			"$ROOT/run/zhyve/events"
+	done
+}
+
+@test "a guest's reset boots the zone anew, with what changed" {
+	CMDLINE=end=reboot zone a ends
+	adm -z a boot
+	cfg -z a "select guest; set cmdline=\"end=poweroff\"; end"
+	shows '"event":"exit".*"status":"256"' "$ROOT/run/zhyve/events"
+	grep -q '"event":"exit".*"status":"0"' "$ROOT/run/zhyve/events"
+	becomes a installed
+}
+
+@test "shutdown presses the button and waits; -r boots again" {
+	CMDLINE=end=button zone a ends
+	adm -z a boot
+	shows "ACPI enabled" "$ROOT/zones/a/logs/console.log"
+	adm -z a shutdown
+	is a installed
+	adm -z a boot
+	was=$(pid_of a)
+	becomes a running
+	adm -z a shutdown -r
+	is a running
+	[ "$(pid_of a)" != "$was" ]
+}
+
+@test "shutdown of a guest that does not listen ends with an error, and forces nothing" {
+	CMDLINE=end=deaf zone a ends
+	adm -z a boot
+	shows "hears nothing" "$ROOT/zones/a/logs/console.log"
+	refuses "*did not power off in time*" -z a shutdown -t 1
+	is a running
+}
+
+@test "reboot makes another process" {
+	zone a idle
+	adm -z a boot
+	was=$(pid_of a)
+	adm -z a reboot
+	is a running
+	[ "$(pid_of a)" != "$was" ]
+}
+
+@test "another supervisor goes on with the same guest" {
+	zone a idle
+	adm -z a boot
+	zhyve=$(pid_of a)
+	for _ in 1 2 3; do
+		kill -KILL "$(supervisors a)"
+		is a running
+		adm -z a boot
+		[ -n "$(supervisors a)" ]
+		[ -d "/proc/$zhyve" ]
+	done
+	# a guest that ends now is noticed by the one that was not its parent
+	kill -KILL "$zhyve"
+	shows '(SIGKILL)' "$ROOT/zones/a/lastexited"
+	becomes a installed
+}
+
+@test "a guest that ended unseen is cleaned up and told" {
+	zone a idle
+	adm -z a boot
+	zhyve=$(pid_of a)
+	kill -KILL "$(supervisors a)"
+	kill -KILL "$zhyve"
+	becomes a installed
+	adm -z a boot
+	is a running
+	shows '"event":"exit".*no supervisor' "$ROOT/run/zhyve/events"
+}
+
+@test "lists for people, scripts and programs" {
+	zone a idle
+	zone b idle
+	adm -z b boot
+	[ "$(adm list)" = "$(printf 'global\nb')" ]
+	[ "$(adm list -in)" = "$(printf 'a\nb')" ]
+	adm list -cpn | grep -q '^-:a:installed:/zones/a:[0-9a-f-]*:bhyve:excl$'
+	adm list -pn | grep -q '^2:b:running:/zones/b:'
+	adm list -cv | head -n 1 | grep -q 'ID NAME .*STATUS .*PATH .*BRAND .*IP'
+	adm list -cj | python3 -c '
+import json, sys
+zones = json.load(sys.stdin)
+assert [z["name"] for z in zones] == ["global", "a", "b"], zones
+assert zones[2]["state"] == "running", zones'
+	adm list -pv 2>/dev/null && false || [ $? -eq 2 ]
+}
+
+@test "wrong words are usage: exit 2" {
+	zone a idle
+	for words in "" "-z a" "-z a fly" "boot" "list x" "-z a install -x fast"; do
+		# shellcheck disable=SC2086
+		adm $words >/dev/null 2>&1 && status=0 || status=$?
+		[ "$status" -eq 2 ] || {
+			echo "'$words': $status"
+			return 1
+		}
+	done
+	refuses "there is no zone 'nobody'" -z nobody boot
+	refuses "the global zone is the host*" -z global halt
+}
+
+@test "the matrix is printed as it is" {
+	"$ZHYVE_ZONEADMD" -n >matrix
+	grep -q '^installed *ready *ready+boot *already so *already so *- *leave *tell *- *$' matrix
+	grep -q '^running *halt+ready *already so *halt *power button *halt+ready+boot *- *tell *nmi *$' matrix
+}
+
+@test "install makes disks; a failure takes back what was made" {
+	cfg -z a "create; set zonepath=/zones/a; add disk; set path=/zones/a/disk0; set size=8M; end"
+	adm -z a install
+	[ "$(stat -c %s "$ROOT/zones/a/disk0")" -eq 8388608 ]
+	[ "$(stat -c %a "$ROOT/zones/a")" = 700 ]
+	refuses "zone 'a' is installed: install is not possible" -z a install
+	cfg -z b "create; set zonepath=/zones/b; add disk; set path=/zones/b/disk0; end"
+	refuses "*no-image*" -z b install -i raw,no-image
+	is b configured
+	[ ! -e "$ROOT/zones/b" ]
+	head -c 100000 /dev/urandom >image
+	adm -z b install -i raw,image
+	cmp image "$ROOT/zones/b/disk0"
+}
+
+@test "nobody is asked where nobody is: uninstall needs -F" {
+	zone a idle
+	refuses "*nobody to ask*" -z a uninstall
+	is a installed
+	adm -z a boot
+	refuses "zone 'a' is running: uninstall is not possible" -z a uninstall -F
+	adm -z a halt
+	adm -z a mark incomplete
+	is a incomplete
+	refuses "zone 'a' is incomplete: boot is not possible" -z a boot
+	adm -z a uninstall -F
+	is a configured
+}
+
+@test "nothing is left of a world that was used" {
+	zone a idle
+	adm -z a boot
+	adm -z a halt
+	pid=$(supervisors a)
+	kill "$pid"
+	for _ in $(seq "$WAIT"); do
+		[ -d "/proc/$pid" ] || break
+		sleep 0.1
+	done
+	nothing_left
+}

@@ -57,6 +57,21 @@ choose_engine(const struct config_node *root, const struct engine_ops **ret,
 }
 
 static int
+get_lockstep(
+    const struct config_node *root, struct vm_config *conf, struct error *err)
+{
+	int rc = config_get_bool(
+	    root, schema_top_keys, "soft.lockstep", &conf->lockstep, err);
+
+	if (rc == 0 && conf->lockstep &&
+	    strcmp(conf->engine->name, "soft") != 0)
+		return error_set(err, EINVAL,
+		    "soft.lockstep=true: the engine is %s; give engine=soft",
+		    conf->engine->name);
+	return rc;
+}
+
+static int
 build_frame(struct machine *m, struct error *err)
 {
 	const char *size = config_get_raw(m->root, "memory.size");
@@ -72,6 +87,8 @@ build_frame(struct machine *m, struct error *err)
 		rc = get_flags(m->root, &conf, err);
 	if (rc == 0)
 		rc = choose_engine(m->root, &conf.engine, err);
+	if (rc == 0)
+		rc = get_lockstep(m->root, &conf, err);
 	if (rc < 0)
 		return rc;
 	conf.name = m->name;

@@ -28,6 +28,9 @@ const struct config_key schema_top_keys[] = {
 	    "host CPUs that a virtual CPU may run on, as 0-1,3" },
 	{ "engine", CONFIG_ENUM, "auto", "auto|kvm|soft", 0,
 	    "what runs guest code; auto takes KVM where it is fast" },
+	{ "soft.lockstep", CONFIG_BOOL, "false", NULL, 0,
+	    "the software engine compares itself with the host CPU; slow, one "
+	    "CPU" },
 	{ "uuid", CONFIG_UUID, NULL, NULL, 0,
 	    "UUID told to the guest; made from host and VM name when absent" },
 	{ "acpi_tables", CONFIG_BOOL, "true", NULL, 0,

@@ -52,6 +52,7 @@ struct engine_vm_config {
 	bool x2apic_ids; /* APIC ids above 254 exist */
 	bool strict_msr; /* unknown MSRs fault; else read 0, writes dropped */
 	bool exit_on_pause; /* a hint; KVM decides by itself */
+	bool lockstep; /* check each instruction by a second way; soft only */
 };
 
 struct engine_vcpu_config {

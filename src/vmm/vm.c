@@ -286,6 +286,7 @@ vm_create_engine(struct vm *vm, struct error *err)
 		    topology_apic_id(&vm->conf.topo, vm->nvcpus - 1) > 254,
 		.strict_msr = vm->conf.strict_msr,
 		.exit_on_pause = vm->conf.exit_on_pause,
+		.lockstep = vm->conf.lockstep,
 	};
 	struct engine_vm *ev;
 	int rc;

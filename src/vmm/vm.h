@@ -32,6 +32,7 @@ struct vm_config {
 	bool strict_msr;
 	bool strict_io;
 	bool exit_on_pause;
+	bool lockstep; /* the software engine checks itself */
 };
 
 struct vm;

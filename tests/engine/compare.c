@@ -5,6 +5,7 @@
 
 #include "gen.h"
 #include "vmm/x86/match.h"
+#include "vmm/x86/undefined.h"
 
 /*
  * Rows whose effect is the host kernel's, another privilege's or time's. What
@@ -70,72 +71,6 @@ gen_excluded(const struct x86_row *row)
 			return "host's descriptors";
 	}
 	return NULL;
-}
-
-static unsigned
-count_of(const struct x86_insn *in, const struct regs *before)
-{
-	for (unsigned i = 1; i < 3; i++)
-		switch ((unsigned)x86_op_class(in, i)) {
-		case X86_OC_I:
-		case X86_OC_IS:
-			return in->imm & 0xff;
-		case X86_OC_CL:
-			return before->gpr[1] & 0xff;
-		case X86_OC_ONE:
-			return 1;
-		default:
-			break;
-		}
-	return 1;
-}
-
-/*
- * Intel SDM vol. 2, the pages of the instructions: a count of 0 changes no
- * flag; OF is defined for a count of 1 only; CF of SHL and SHR is undefined for
- * counts of the operand size or more, as are the results of SHLD and SHRD then.
- */
-static uint32_t
-undefined_shift(const struct x86_insn *in, const struct regs *before)
-{
-	bool shift = in->row->flags == X86_FC_SHIFT;
-	unsigned size = x86_op_bytes(in, 0) * 8;
-	unsigned n = count_of(in, before) & (size == 64 ? 63 : 31);
-	uint32_t u = shift ? X86_FL_AF : 0;
-
-	if (n == 0)
-		return 0;
-	if (in->row->flags == X86_FC_RCR && n % (size + 1) == 0)
-		return X86_FL_OF;
-	if (n != 1)
-		u |= X86_FL_OF;
-	if (shift && n >= size)
-		u |= X86_FL_CF;
-	if ((in->row->mn == X86_MN_SHLD || in->row->mn == X86_MN_SHRD) &&
-	    n > size)
-		u |= X86_FL_ARITH;
-	return u;
-}
-
-uint32_t
-undefined_flags(const struct x86_insn *in, const struct regs *before)
-{
-	switch (in->row->flags) {
-	case X86_FC_SHIFT:
-	case X86_FC_ROT:
-	case X86_FC_RCR:
-		return undefined_shift(in, before);
-	default:
-		return x86_flag_info[in->row->flags].undefined;
-	}
-}
-
-/* SHLD, SHRD of 16 bits by more than 16: the destination is undefined. */
-static bool
-result_undefined(const struct x86_insn *in, const struct regs *before)
-{
-	return (in->row->mn == X86_MN_SHLD || in->row->mn == X86_MN_SHRD) &&
-	    x86_op_bytes(in, 0) == 2 && (count_of(in, before) & 31) > 16;
 }
 
 static const char *
@@ -324,7 +259,7 @@ compare_case(const struct testcase *tc, const struct regs *before,
 	if (nat->rip != soft->rip)
 		return "RIP";
 	/* POPA may have loaded some registers when it faults. */
-	if (result_undefined(&tc->in, before) ||
+	if (x86_undefined_result(&tc->in, before->gpr[1]) ||
 	    (tc->in.row->mn == X86_MN_POPA && nf->vector >= 0))
 		return NULL;
 	for (unsigned i = 0; i < 16; i++)
@@ -332,7 +267,7 @@ compare_case(const struct testcase *tc, const struct regs *before,
 		    0)
 			return name[i];
 	if (nf->vector < 0)
-		mask &= ~undefined_flags(&tc->in, before);
+		mask &= ~x86_undefined_flags(&tc->in, before->gpr[1]);
 	if (((nat->rflags ^ soft->rflags) & mask) != 0)
 		return "RFLAGS";
 	if (!tc->fp || fp_undefined(&tc->in, nf))

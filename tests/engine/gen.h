@@ -49,8 +49,6 @@ void gen_sequence_regs(struct rng *g, struct regs *r, uint8_t *data);
 
 /* ---- comparing ---- */
 
-/* Arithmetic flags that the case leaves undefined (compare.c). */
-uint32_t undefined_flags(const struct x86_insn *in, const struct regs *before);
 /* Did the fault leave a store half done? */
 bool memory_undefined(const struct x86_insn *in, const struct fault *nat);
 /* NULL: equal; else what differs. */

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "vmm/soft/exec.h"
+#include "vmm/soft/lockstep.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/vm.h"
 
@@ -174,7 +175,7 @@ soft_code_written(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 	uint32_t page;
 	uint64_t mask;
 
-	if (r == NULL)
+	if (r == NULL || (unlikely(cpu->ls != NULL) && soft_is_shadow(cpu)))
 		return;
 	page = soft_page_no(r, pa);
 	mask = line_mask(pa, size);
@@ -206,6 +207,8 @@ soft_code_write_needs_slow(struct soft_cpu *cpu, uint64_t pa, bool write)
 	struct soft_cpu *other;
 	uint64_t bit;
 
+	if (unlikely(cpu->ls != NULL) && !soft_lockstep_told(cpu, pa))
+		return true;
 	/* Before the bitmaps are read: see first_code() */
 	atomic_store(&vm->wmapped[page], 1);
 	if (unlikely(
@@ -270,6 +273,7 @@ soft_code_dma(void *arg, gpa_t gpa, uint64_t len)
 	struct soft_cpu *cpu;
 	uint64_t pa = gpa.v;
 
+	atomic_fetch_add_explicit(&vm->dma, 1, memory_order_relaxed);
 	for (; r != NULL && len > 0; pa += part, len -= part) {
 		part = (unsigned)(4096 - (pa & 4095));
 		if (part > len)

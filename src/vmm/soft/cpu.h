@@ -271,6 +271,7 @@ struct soft_cpu {
 	struct soft_code *code;
 	const struct soft_executor *exec;
 	struct soft_watch *watch; /* NULL: nobody watches the executor */
+	struct soft_lockstep *ls; /* NULL: not in lock-step, lockstep.h */
 	const struct cpuid_table *cpuid; /* own copy */
 	uint64_t features; /* 1 << enum x86_feature, from cpuid */
 	enum engine_exit exit;

@@ -145,10 +145,16 @@ static int
 soft_vm_create(const struct engine_vm_config *conf, struct engine_vm **ret,
     struct error *err)
 {
-	struct engine_vm *evm = calloc(1, sizeof(*evm));
+	struct engine_vm *evm;
 	struct soft_vm *vm;
 	void *p;
 
+	if (conf->lockstep && conf->max_vcpus > 1)
+		return error_set(err, EINVAL,
+		    "soft.lockstep follows one virtual CPU, not %u; give "
+		    "cpus=1",
+		    conf->max_vcpus);
+	evm = calloc(1, sizeof(*evm));
 	if (evm == NULL)
 		return error_set(err, ENOMEM, "software engine: no memory");
 	vm = &evm->vm;
@@ -158,6 +164,7 @@ soft_vm_create(const struct engine_vm_config *conf, struct engine_vm **ret,
 	vm->strict_msr = conf->strict_msr;
 	vm->exit_on_pause = conf->exit_on_pause;
 	vm->x2apic_ids = conf->x2apic_ids;
+	vm->lockstep = conf->lockstep;
 	vm->tsc_hz = soft_tsc_hz();
 	vm->tsc_base = soft_host_tsc();
 	vm->max_cpus = conf->max_vcpus;
@@ -292,7 +299,7 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	cpu->apic_id = conf->apic_id;
 	cpu->tsc_offset = -vm->tsc_base;
 	tab = malloc(sizeof(*tab));
-	cpu->exec = &soft_exec_threaded;
+	cpu->exec = vm->lockstep ? &soft_exec_lockstep : &soft_exec_threaded;
 	cpu->code = soft_code_create(vm);
 	cpu->lapic = lapic_create(conf->apic_id, conf->id == 0, conf->x2apic,
 	    vm->tsc_hz, &lapic_callbacks, cpu);
@@ -303,11 +310,11 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	}
 	*tab = *conf->cpuid;
 	cpu->cpuid = tab;
+	soft_cpu_features(cpu);
 	if (soft_fp_create(cpu) < 0 || cpu->exec->create(cpu) < 0) {
 		soft_vcpu_destroy(v);
 		return error_set(err, ENOMEM, "vCPU %u: no memory", conf->id);
 	}
-	soft_cpu_features(cpu);
 	soft_cpu_reset(cpu, false);
 	cpu->run_state = conf->id == 0 ? VCPU_RUNNABLE : VCPU_UNINITIALIZED;
 	pthread_mutex_lock(&vm->lock);

@@ -61,13 +61,13 @@ extern const struct soft_executor soft_exec_lockstep;
 /*
  * Somebody looks over the executor's shoulder (soft_cpu.watch, NULL: nobody).
  * Blocks that are made meanwhile
- *  - leave before each instruction that stop() is true for, with stopped set
- *    and RIP there, every time they get to it;
+ *  - leave before each instruction for which stop() is not 0, with that in
+ *    stopped and RIP there, every time they get to it;
  *  - count budget down, and set SOFT_REQ_WATCH when it has come to 0.
  */
 struct soft_watch {
-	bool (*stop)(const struct x86_insn *in);
-	bool stopped;
+	unsigned (*stop)(const struct x86_insn *in);
+	unsigned stopped;
 	int budget;
 };
 

@@ -5,16 +5,9 @@
 #include "vmm/soft/code.h"
 #include "vmm/soft/debug.h"
 #include "vmm/soft/fpu.h"
+#include "vmm/soft/lockstep.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/vm.h"
-
-static bool
-is_lapic(struct soft_cpu *cpu, uint64_t pa)
-{
-	return ((pa ^ lapic_base(cpu->lapic)) & UINT64_C(0xffffffffff000)) ==
-	    0 &&
-	    lapic_mmio_enabled(cpu->lapic);
-}
 
 /* Outside memory: at most 8 bytes, a power of two, in one go. */
 static uint64_t
@@ -23,13 +16,19 @@ device_read1(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 	const struct engine_client *c = cpu->vm->client;
 	uint64_t v;
 
-	if (is_lapic(cpu, pa)) {
+	if (unlikely(cpu->ls != NULL) &&
+	    soft_lockstep_replay(cpu, pa, size, false, &v))
+		return v;
+	if (soft_is_lapic(cpu, pa)) {
 		v = lapic_mmio_read(cpu->lapic, pa & 0xff0);
 		v >>= 8 * (pa & 15 & 7);
-		return v;
+	} else {
+		soft_fp_sync(cpu);
+		v = c->mmio_read(cpu->vm->machine, GPA(pa), size);
 	}
-	soft_fp_sync(cpu);
-	return c->mmio_read(cpu->vm->machine, GPA(pa), size);
+	if (unlikely(cpu->ls != NULL))
+		soft_lockstep_io(cpu, pa, size, false, v);
+	return v;
 }
 
 static void
@@ -37,7 +36,12 @@ device_write1(struct soft_cpu *cpu, uint64_t pa, unsigned size, uint64_t v)
 {
 	const struct engine_client *c = cpu->vm->client;
 
-	if (is_lapic(cpu, pa)) {
+	if (unlikely(cpu->ls != NULL)) {
+		if (soft_lockstep_replay(cpu, pa, size, true, &v))
+			return;
+		soft_lockstep_io(cpu, pa, size, true, v);
+	}
+	if (soft_is_lapic(cpu, pa)) {
 		if ((pa & 3) == 0)
 			lapic_mmio_write(cpu->lapic, pa & 0xfff, (uint32_t)v);
 		return;
@@ -250,6 +254,8 @@ write_slow_as(struct soft_cpu *cpu, uint64_t lin, unsigned size, uint64_t v,
 	/* The translation is known, but there is or was code, or the log. */
 	if ((lin ^ m->w) <= 4096 - size) {
 		pg.pa = m->pa | (lin & 0xfff);
+		if (unlikely(cpu->ls != NULL))
+			soft_lockstep_store(cpu, pg.pa);
 		store_sized(cpu->tlbs[mmu][i].host + (lin & 0xfff), size, v);
 		soft_code_written(cpu, pg.pa, size);
 		if (!soft_code_write_needs_slow(cpu, pg.pa, true))

@@ -10,6 +10,7 @@
 
 #include "vmm/soft/code.h"
 #include "vmm/soft/debug.h"
+#include "vmm/soft/lockstep.h"
 #include "vmm/soft/vm.h"
 
 #define PTE_P UINT64_C(1)
@@ -44,6 +45,12 @@ host_of(struct soft_cpu *cpu, uint64_t pa, bool *ret_ram)
 
 	if (r == NULL)
 		return NULL;
+	if (unlikely(cpu->ls != NULL) && soft_is_shadow(cpu)) {
+		/* Entries are only looked at. */
+		if (ret_ram)
+			*ret_ram = false;
+		return soft_lockstep_view(cpu, pa);
+	}
 	if (ret_ram)
 		*ret_ram = !r->rom;
 	return r->host + (pa - r->base);
@@ -54,12 +61,15 @@ host_of(struct soft_cpu *cpu, uint64_t pa, bool *ret_ram)
  * again.
  */
 static bool
-set_bits(void *p, bool wide, uint64_t old, uint64_t bits)
+set_bits(struct soft_cpu *cpu, uint64_t pa, void *p, bool wide, uint64_t old,
+    uint64_t bits)
 {
 	uint32_t old32 = (uint32_t)old;
 
 	if ((old & bits) == bits)
 		return true;
+	if (unlikely(cpu->ls != NULL))
+		soft_lockstep_pte(cpu, pa, bits);
 	if (wide)
 		return __atomic_compare_exchange_n((uint64_t *)p, &old,
 		    old | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -122,7 +132,7 @@ walk_once(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 	bool nx = false, ram;
 	const struct level *lv;
 	unsigned n, i, shift;
-	uint64_t table, pte, mask, set;
+	uint64_t table, pte, mask, set, at;
 	void *p;
 
 	ret->error = 0;
@@ -145,8 +155,8 @@ walk_once(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 	for (i = 0;; i++) {
 		shift = lv[i].shift;
 		mask = (UINT64_C(1) << lv[i].bits) - 1;
-		p = host_of(
-		    cpu, table + (lin >> shift & mask) * (wide ? 8 : 4), &ram);
+		at = table + (lin >> shift & mask) * (wide ? 8 : 4);
+		p = host_of(cpu, at, &ram);
 		if (p == NULL)
 			return 0;
 		pte = wide ? __atomic_load_n((uint64_t *)p, __ATOMIC_RELAXED)
@@ -164,7 +174,7 @@ walk_once(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 			ret->error = PF_P | PF_RSVD;
 			return 0;
 		}
-		if (ram && !set_bits(p, wide, pte, PTE_A))
+		if (ram && !set_bits(cpu, at, p, wide, pte, PTE_A))
 			return -1;
 		table = pte & PTE_ADDR;
 	}
@@ -176,7 +186,7 @@ walk_once(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 	if (!permitted(cpu, acc, mmu, user, write, nx))
 		return 0;
 	set = PTE_A | (acc == SOFT_WRITE ? PTE_D : 0);
-	if (ram && !set_bits(p, wide, pte, set))
+	if (ram && !set_bits(cpu, at, p, wide, pte, set))
 		return -1;
 	ret->shift = shift;
 	ret->pa = pte & PTE_ADDR;
@@ -219,6 +229,18 @@ walk(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 		((cpu->efer & X86_EFER_NX) && (cpu->cr4 & X86_CR4_PAE))))
 		ret->error |= PF_I;
 	return false;
+}
+
+bool
+soft_walk(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
+    enum soft_mmu mmu, uint64_t *ret_pa, uint32_t *ret_error)
+{
+	struct walk w;
+	bool ok = walk(cpu, lin, acc, mmu, &w);
+
+	*ret_pa = w.pa | (lin & 0xfff);
+	*ret_error = w.error;
+	return ok;
 }
 
 static bool
@@ -303,19 +325,24 @@ soft_translate(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 			    0);
 	} else
 		lin = (uint32_t)lin;
+	if (unlikely(cpu->ls != NULL) && soft_is_shadow(cpu)) {
+		soft_lockstep_translate(cpu, lin, acc, mmu, ret);
+		return;
+	}
 	if (unlikely(!walk(cpu, lin, acc, mmu, &w))) {
 		cpu->cr2 = lin;
 		soft_raise_error(cpu, X86_EXC_PF, w.error);
 	}
 	host = host_of(cpu, w.pa, &ram);
-	if (unlikely((w.pa & ~UINT64_C(0xfff)) ==
-		    (lapic_base(cpu->lapic) & PTE_ADDR) &&
-		lapic_mmio_enabled(cpu->lapic)))
+	if (unlikely(soft_is_lapic(cpu, w.pa)))
 		host = NULL;
 	ret->pa = w.pa | (lin & 0xfff);
 	ret->host = host ? host + (lin & 0xfff) : NULL;
 	ret->writable = ram;
 	ret->global = w.global;
+	if (unlikely(cpu->ls != NULL) && host != NULL && ram &&
+	    acc == SOFT_WRITE)
+		soft_lockstep_store(cpu, w.pa);
 	if (host != NULL)
 		fill(cpu, lin, acc, mmu, &w, host, ram);
 }

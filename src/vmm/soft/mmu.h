@@ -21,6 +21,13 @@ void soft_translate(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 bool
 soft_translate_quiet(struct soft_cpu *cpu, uint64_t lin, struct soft_page *ret);
 
+/*
+ * Only walk: no TLB, nothing is raised. false: *ret_error is the #PF's. lin is
+ * canonical.
+ */
+bool soft_walk(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
+    enum soft_mmu mmu, uint64_t *ret_pa, uint32_t *ret_error);
+
 /* Everything; or everything but global pages (CR3 write). */
 void soft_tlb_flush(struct soft_cpu *cpu, bool global_too);
 void soft_tlb_invlpg(struct soft_cpu *cpu, uint64_t lin);
@@ -29,6 +36,14 @@ void soft_tlb_protect_page(struct soft_cpu *cpu, const uint8_t *host);
 /* The same for all pages (dirty log). */
 void soft_tlb_protect_all(struct soft_cpu *cpu);
 void soft_tlb_init(struct soft_cpu *cpu);
+
+static inline bool
+soft_is_lapic(struct soft_cpu *cpu, uint64_t pa)
+{
+	return ((pa ^ lapic_base(cpu->lapic)) & UINT64_C(0xffffffffff000)) ==
+	    0 &&
+	    lapic_mmio_enabled(cpu->lapic);
+}
 
 /* CR0, CR3, CR4, EFER, CPL or AC changed: choose TLB and execution mode. */
 void soft_mode_changed(struct soft_cpu *cpu);

@@ -19,14 +19,15 @@ OP(op_stop)
 {
 	cpu->rip = cpu->base_rip + op->off;
 	cpu->insns += op->count;
-	cpu->watch->stopped = true;
+	cpu->watch->stopped = op->aux;
 	return NULL;
 }
 
 /* count: instructions before it */
 static void
-lower_stop(struct soft_op *op, unsigned off, unsigned count)
+lower_stop(struct soft_op *op, unsigned off, unsigned count, unsigned why)
 {
+	op->aux = (uint8_t)why;
 	op->fn = op_stop;
 	op->off = (uint16_t)off;
 	op->count = (uint16_t)count;
@@ -99,7 +100,7 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
     const uint8_t *code, unsigned left)
 {
 	struct soft_code *c = cpu->code;
-	unsigned off = 0, n = 0, i, k;
+	unsigned off = 0, n = 0, i, k, why;
 	struct x86_insn insn;
 	struct x86_insn *keep;
 	struct soft_op *ops = d->ops;
@@ -123,8 +124,9 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 			end = true;
 			break;
 		}
-		if (cpu->watch != NULL && cpu->watch->stop(&insn)) {
-			lower_stop(&ops[n++], off, i);
+		why = cpu->watch != NULL ? cpu->watch->stop(&insn) : 0;
+		if (why != 0) {
+			lower_stop(&ops[n++], off, i, why);
 			off += (unsigned)len;
 			end = true;
 			break;
@@ -140,8 +142,10 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 			ops[n - 1].fn = fused;
 		n += k;
 		off += (unsigned)len;
-		if (off >= left)
+		if (off >= left) { /* to the page's last byte */
+			i++;
 			break;
+		}
 	}
 	if (!end)
 		soft_lower_next(cpu, &ops[n++], off, i);

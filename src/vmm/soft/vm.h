@@ -39,6 +39,8 @@ struct soft_vm {
 	_Atomic uint64_t
 	    dirty_epoch; /* how often write entries were recalled */
 	_Atomic bool extint;
+	bool lockstep; /* of a new vCPU: lockstep.h */
+	_Atomic uint64_t dma; /* writes of devices to memory, so far */
 	uint64_t tsc_hz;
 	uint64_t tsc_base; /* host TSC when the VM was made: guest's 0 */
 

@@ -107,7 +107,7 @@ def collect(build, tally):
 
 
 def stage(name, build, setup, tally, suites=None, without=None, env=None, tests=True,
-          args=()):
+          args=(), timeout=2400):
     t0 = time.time()
     log = f"/tmp/zhyve-check-{os.getpid()}-{build}.log"
     if not (TOP / build / "build.ninja").exists():
@@ -127,7 +127,7 @@ def stage(name, build, setup, tally, suites=None, without=None, env=None, tests=
             cmd += ["--suite", s]
         for s in without or []:
             cmd += ["--no-suite", s]
-        run(cmd + list(args), log, env, timeout=2400)
+        run(cmd + list(args), log, env, timeout=timeout)
         before = tally.line()
         ran = collect(build, tally)
         if ran == 0:
@@ -205,7 +205,8 @@ def main():
 
     subprocess.run([TOP / "tools/kernel.sh", TOP / "tests/.cache/linux"], check=False)
     if want("gcc"):
-        stage("gcc", "build", [], tally)
+        stage("gcc", "build", [], tally, args=["--setup", "long"] if a.long else [],
+              timeout=7200 if a.long else 2400)
     if want("asan"):
         stage("asan+ubsan", "build-asan",
               ["-Db_sanitize=address,undefined", "-Db_lundef=false"], tally, env=san,

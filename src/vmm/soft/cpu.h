@@ -77,7 +77,7 @@ enum {
 	SOFT_REQ_STEP = 1 << 4, /* leave blocks after each instruction */
 	SOFT_REQ_DIRTY = 1 << 5, /* drop write entries of the TLB */
 	SOFT_REQ_STOP = 1 << 6, /* another vCPU wants all others to wait */
-	SOFT_REQ_WATCH = 1 << 6, /* leave blocks: exec.h, struct soft_watch */
+	SOFT_REQ_WATCH = 1 << 7, /* leave blocks: exec.h, struct soft_watch */
 };
 
 /* How an instruction that does not end leaves: to run.c, by longjmp. */

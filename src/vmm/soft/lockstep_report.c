@@ -25,7 +25,7 @@ static const struct {
 	SPAN(gpr, tlb),
 	SPAN(segbase, request),
 	SPAN(xgen, nmi_pending),
-	SPAN(star, rmw_lin),
+	SPAN(star, rmw_page),
 	{ FIELD(xsave), XSAVE_USED },
 };
 
@@ -35,7 +35,8 @@ lockstep_copy_state(struct soft_cpu *to, const struct soft_cpu *from)
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++)
 		memcpy((char *)to + spans[i].at,
 		    (const char *)from + spans[i].at, spans[i].size);
-	to->tlb = to->tlbs[to->mmu];
+	to->tlb = to->access_checks & SOFT_CHECK_ALIGN ? to->no_tlb
+						       : to->tlbs[to->mmu];
 	to->fp_live = 0;
 	to->step = false;
 	atomic_store_explicit(&to->request, 0, memory_order_relaxed);

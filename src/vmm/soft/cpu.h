@@ -207,6 +207,7 @@ struct soft_cpu {
 
 	/* events */
 	uint8_t mmu; /* enum soft_mmu */
+	uint32_t code_limit; /* of CS, for which xgen is good */
 	uint8_t shadow; /* interrupts wait one instruction (STI, MOV SS) */
 	uint8_t nmi_masked;
 	uint8_t run_state; /* enum vcpu_run_state */
@@ -298,6 +299,14 @@ static inline bool
 soft_long(const struct soft_cpu *cpu)
 {
 	return cpu->efer & X86_EFER_LMA;
+}
+
+/* CS ends before its offsets do: branches have to look. */
+static inline bool
+soft_cs_tight(const struct soft_cpu *cpu)
+{
+	return cpu->mode != 8 &&
+	    cpu->seg[X86_CS].limit < (cpu->mode == 4 ? 0xffffffff : 0xffff);
 }
 
 static inline uint64_t

@@ -355,7 +355,7 @@ link_kind(const struct x86_insn *in, uint64_t pa, int64_t target, bool flat32)
 	if (in->mode == 4)
 		return in->opsize == 2 ? SOFT_X16 : SOFT_X32;
 	if (in->mode == 2)
-		return in->opsize == 4 ? SOFT_X32 : SOFT_X16;
+		return SOFT_X16;
 	return SOFT_X64;
 }
 
@@ -404,6 +404,9 @@ lower_branch(struct soft_cpu *cpu, struct soft_op *op,
 	enum soft_link kind = link_kind(in, pa, target, cpu->flat32);
 	enum soft_ea_kind ea;
 
+	/* Targets that may lie past the limit. */
+	if (soft_cs_tight(cpu) || (in->mode == 2 && in->opsize == 4))
+		return 0;
 	op->disp = (int32_t)target;
 	op->gen = 0;
 	if (mn >= X86_MN_JO && mn <= X86_MN_JG) {
@@ -468,9 +471,8 @@ void
 soft_lower_next(
     struct soft_cpu *cpu, struct soft_op *op, unsigned off, unsigned count)
 {
-	op->fn = soft_jmp_ops[cpu->mode == 8 ? SOFT_X64
-		: cpu->mode == 4             ? SOFT_X32
-					     : SOFT_X16];
+	/* Also in 16-bit code: it runs past the limit, it does not wrap. */
+	op->fn = soft_jmp_ops[cpu->mode == 8 ? SOFT_X64 : SOFT_X32];
 	op->off = (uint16_t)off;
 	op->disp = (int32_t)off;
 	op->count = (uint16_t)count;

@@ -479,6 +479,7 @@ set_code_mode(struct soft_cpu *cpu)
 	if (cpu->flat32)
 		mode = 3;
 	mode |= cpu->cpl == 3 ? 4 : 0;
+	mode |= soft_cs_tight(cpu) ? 8 : 0;
 	cpu->xgen[0] = (cpu->xgen[0] & ~UINT64_C(15)) | mode;
 	cpu->xgen[1] = (cpu->xgen[1] & ~UINT64_C(15)) | mode;
 }
@@ -514,6 +515,12 @@ soft_mode_changed(struct soft_cpu *cpu)
 		cpu->mode = 8;
 	else
 		cpu->mode = cpu->seg[X86_CS].attr & X86_ATTR_DB ? 4 : 2;
+	/* What was found to lie within the limit does not any more. */
+	if (cpu->mode != 8 && cpu->seg[X86_CS].limit != cpu->code_limit) {
+		cpu->code_limit = cpu->seg[X86_CS].limit;
+		cpu->xgen[0] += 16;
+		cpu->xgen[1] += 16;
+	}
 	set_code_mode(cpu);
 	for (unsigned i = 0; i < X86_SEG_COUNT; i++)
 		cpu->segbase[i] = cpu->mode == 8 && i != X86_FS && i != X86_GS

@@ -279,7 +279,7 @@ restarted(struct soft_cpu *cpu)
 	if (cpu->step_trap)
 		soft_debug_hit(cpu, SOFT_DR6_BS);
 	/* A breakpoint at it was passed before (SDM vol. 3, 18.3.1.1). */
-	if (cpu->step_trap || (cpu->debug & SOFT_DEBUG_EXEC))
+	if (cpu->debug & (SOFT_DEBUG_EXEC | SOFT_DEBUG_PENDING))
 		cpu->rflags |= X86_FL_RF;
 	cpu->step_trap = false;
 }

@@ -22,6 +22,18 @@ enter:
 	sidt	saved_idtr
 	lgdt	row_gdtr
 	movl	$START, %edi
+	movq	ST_DR(%rdi), %rax
+	movq	%rax, %dr0
+	movq	ST_DR+8(%rdi), %rax
+	movq	%rax, %dr1
+	movq	ST_DR+16(%rdi), %rax
+	movq	%rax, %dr2
+	movq	ST_DR+24(%rdi), %rax
+	movq	%rax, %dr3
+	movl	$0xffff0ff0, %eax
+	movq	%rax, %dr6
+	movq	ST_DR+32(%rdi), %rax
+	movq	%rax, %dr7
 	cmpl	$2, ST_CLASS(%rdi)
 	je	to_long
 	pushq	$S_C32

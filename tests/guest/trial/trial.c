@@ -257,6 +257,7 @@ prepare(const struct row *r)
 	make_gdt();
 	make_idt(class == 2);
 	make_tss();
+	memset(MEM(START + ST_DR), 0, 40);
 	put(START + ST_CLASS, class, 4);
 	put(START + ST_CS, modes[m].cs, 4);
 	put(START + ST_IP, based(m) ? 0 : CODE, 4);

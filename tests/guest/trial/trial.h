@@ -22,28 +22,31 @@
 #define M_L64 9 /* 64-bit, ring 0 and 3 */
 #define M_L64R3 10
 
-/* Everything rows touch is below 1 MiB. */
-#define GDT 0x10000
-#define IDT 0x12000
-#define LDT 0x13000
-#define TSS_A 0x14000 /* of the row */
-#define TSS_B 0x15000 /* further tasks: 32-bit, 16-bit */
-#define TSS_C 0x16000
-#define TSS_D 0x17000
-#define LOW 0x18000 /* real-mode half of enter.S */
-#define IVT 0x1c000
-#define CODE 0x20000 /* the row */
+/*
+ * Everything rows touch is below 1 MiB. In parentheses, because the
+ * preprocessor sets bare numbers off with spaces, which end a macro's argument.
+ */
+#define GDT (0x10000)
+#define IDT (0x12000)
+#define LDT (0x13000)
+#define TSS_A (0x14000) /* of the row */
+#define TSS_B (0x15000) /* further tasks: 32-bit, 16-bit */
+#define TSS_C (0x16000)
+#define TSS_D (0x17000)
+#define LOW (0x18000) /* real-mode half of enter.S */
+#define IVT (0x1c000)
+#define CODE (0x20000) /* the row */
 #define LANDING (CODE + 0x400) /* UD2: where gates and tasks lead */
-#define STACKS 0x30000 /* of the row: ring r at STACKS + r * 0x1000 */
-#define STACK_SIZE 0xf00
+#define STACKS (0x30000) /* of the row: ring r at STACKS + r * 0x1000 */
+#define STACK_SIZE (0xf00)
 #define SP0 (STACKS + 0x4f00) /* inner stacks in the TSS */
 #define SP1 (STACKS + 0x5f00)
 #define SP2 (STACKS + 0x6f00)
 #define SP_IST1 (STACKS + 0x7f00)
 #define SP_B (STACKS + 0x8f00) /* of task B */
-#define SP_C 0xef00 /* of task C, in its SS */
+#define SP_C (0xef00) /* of task C, in its SS */
 #define SP_D (STACKS + 0x9f00)
-#define DATA 0x40000
+#define DATA (0x40000)
 
 /* Selectors. GDT limit is 0x1ff, LDT limit 0x1f, IDT has 64 gates. */
 #define S_C64 0x08
@@ -121,14 +124,15 @@
  * the row's start; hsp, hss, hcs are the handler's stack as it found it and its
  * segments; vgs, ves are from a frame of virtual-8086 mode.
  */
-#define GOT 0x1a000
-#define GOT_FIELDS(F)                                                         \
-	F(vec, 0)                                                             \
-	F(err, 1) F(ip, 2) F(cs, 3) F(fl, 4) F(sp, 5) F(ss, 6) F(ax, 7)       \
-	    F(cx, 8) F(dx, 9) F(bx, 10) F(bp, 11) F(si, 12) F(di, 13)         \
-		F(ds, 14) F(es, 15) F(fs, 16) F(gs, 17) F(hsp, 18) F(hss, 19) \
-		    F(hcs, 20) F(tr, 21) F(ldt, 22) F(cr0, 23) F(cr2, 24)     \
-			F(dr6, 25) F(dr7, 26) F(vgs, 27) F(ves, 28)
+#define GOT (0x1a000)
+#define GOT_FIELDS(F)                                                          \
+	F(vec, 0)                                                              \
+	F(err, 1)                                                              \
+	F(ip, 2) F(cs, 3) F(fl, 4) F(sp, 5) F(ss, 6) F(ax, 7) F(cx, 8)         \
+	    F(dx, 9) F(bx, 10) F(bp, 11) F(si, 12) F(di, 13) F(ds, 14)         \
+		F(es, 15) F(fs, 16) F(gs, 17) F(hsp, 18) F(hss, 19) F(hcs, 20) \
+		    F(tr, 21) F(ldt, 22) F(cr0, 23) F(cr2, 24) F(dr6, 25)      \
+			F(dr7, 26) F(vgs, 27) F(ves, 28)
 #define GOT_COUNT 29
 #ifdef __ASSEMBLER__
 #define GOT_SET(name, n) .set got_##name, GOT + 8 * n;
@@ -138,7 +142,7 @@ GOT_FIELDS(GOT_SET)
 enum { GOT_FIELDS(GOT_ENUM) };
 #endif
 
-#define RAW 0x1a200 /* the handler's stack, as it was */
+#define RAW (0x1a200) /* the handler's stack, as it was */
 #define RAW_SIZE 256
 
 /* struct start, by offset */
@@ -152,7 +156,8 @@ enum { GOT_FIELDS(GOT_ENUM) };
 #define ST_CR0 28
 #define ST_CR4 32
 #define ST_OUTER 36 /* the frame has SS:SP */
-#define START 0x19c00 /* where the row's is */
+#define ST_DR 0x40 /* DR0-DR3, DR7: 8 bytes each */
+#define START (0x19c00) /* where the row's is */
 
 #define NO_ERR 0xffffffff
 

@@ -56,6 +56,7 @@ vector_clear(struct lapic *l, unsigned first, uint8_t v)
 
 /* ---- priorities (10.8.3.1) ---- */
 
+/* A lower one may let in what waits in IRR: the vCPU has to look. */
 static void
 update_ppr(struct lapic *l)
 {
@@ -65,6 +66,8 @@ update_ppr(struct lapic *l)
 
 	lapic_reg_write(
 	    l, LAPIC_PPR, tpr >> 4 >= isrv >> 4 ? tpr : isrv & 0xf0);
+	if (lapic_pending(l) >= 0)
+		l->ops->wake(l->arg);
 }
 
 static void

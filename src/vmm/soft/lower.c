@@ -125,8 +125,8 @@ two_operands(struct soft_op *op, const struct x86_insn *in, unsigned off,
 	return forms[SOFT_MI + soft_lower_ea(op, in, off)];
 }
 
-static int
-alu_of(unsigned mn)
+int
+soft_alu_of(unsigned mn)
 {
 	switch (mn) {
 	case X86_MN_ADD:
@@ -152,8 +152,8 @@ alu_of(unsigned mn)
 	}
 }
 
-static int
-unary_of(unsigned mn)
+int
+soft_unary_of(unsigned mn)
 {
 	switch (mn) {
 	case X86_MN_INC:
@@ -169,8 +169,8 @@ unary_of(unsigned mn)
 	}
 }
 
-static int
-shift_of(unsigned mn)
+int
+soft_shift_of(unsigned mn)
 {
 	switch (mn) {
 	case X86_MN_ROL:
@@ -300,11 +300,11 @@ lower_data(struct soft_op *op, const struct x86_insn *in, unsigned off)
 	unsigned mn = in->row->mn, size = size_index(x86_op_bytes(in, 0));
 	int k;
 
-	if ((k = alu_of(mn)) >= 0)
+	if ((k = soft_alu_of(mn)) >= 0)
 		return two_operands(op, in, off, soft_alu_ops[k][size]);
-	if ((k = unary_of(mn)) >= 0)
+	if ((k = soft_unary_of(mn)) >= 0)
 		return lower_unary(op, in, off, soft_unary_ops[k][size]);
-	if ((k = shift_of(mn)) >= 0)
+	if ((k = soft_shift_of(mn)) >= 0)
 		return lower_shift(op, in, soft_shift_ops[k][size]);
 	if (mn >= X86_MN_CMOVO && mn <= X86_MN_CMOVG) {
 		if (operand_reg(in, 1) < 0)
@@ -545,5 +545,6 @@ soft_lower(struct soft_cpu *cpu, struct soft_op *op, const struct x86_insn *in,
 		return 1;
 	}
 	op->fn = *ret_end ? soft_op_insn_end : soft_op_insn;
+	soft_lower_string(op, in);
 	return 1;
 }

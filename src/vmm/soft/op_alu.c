@@ -7,62 +7,107 @@
 #include "vmm/soft/ops.h"
 
 /* clang-format off */
-/* d op= s, flags in cpu->fl. pre: "sahf\n\t" where CF is an input. */
-#define ALU(pre, name, bits, d, s) do {                                  \
+/*
+ * d op= s, flags in cpu->fl. IN: CF is an input. The others must not even load
+ * fl: a chain of operations, each waiting for the last one's flags, takes
+ * longer than all the rest of them.
+ */
+#define ALU_IN(name, bits, d, s) do {                                     \
 	uint16_t fl_ = cpu->fl;                                           \
-	__asm__(pre name SFX##bits " %2, %0" GET_FLAGS                    \
+	__asm__("sahf\n\t" name SFX##bits " %2, %0" GET_FLAGS             \
 	    : "+r"(d), "+a"(fl_) : "r"(s) : "cc");                        \
 	cpu->fl = fl_;                                                    \
 } while (0)
-#define ALU_NOIN(name, bits, d, s) do {                                  \
+#define ALU_NEW(name, bits, d, s) do {                                    \
 	uint16_t fl_;                                                     \
 	__asm__(name SFX##bits " %2, %0" GET_FLAGS                        \
-	    : "+r"(d), "=a"(fl_) : "r"(s) : "cc");                        \
+	    : "+r"(d), "=&a"(fl_) : "r"(s) : "cc");                        \
 	cpu->fl = fl_;                                                    \
 } while (0)
-#define ALU_MEM(lock, pre, name, bits, p, s) do {                        \
+#define ALU_MEM_IN(lock, name, bits, p, s) do {                           \
 	uint16_t fl_ = cpu->fl;                                           \
-	__asm__ volatile(pre lock name SFX##bits " %2, %0" GET_FLAGS      \
+	__asm__ volatile("sahf\n\t" lock name SFX##bits " %2, %0" GET_FLAGS \
 	    : "+m"(*(p)), "+a"(fl_) : "r"(s) : "cc", "memory");           \
 	cpu->fl = fl_;                                                    \
 } while (0)
+#define ALU_MEM_NEW(lock, name, bits, p, s) do {                          \
+	uint16_t fl_;                                                     \
+	__asm__ volatile(lock name SFX##bits " %2, %0" GET_FLAGS          \
+	    : "+m"(*(p)), "=&a"(fl_) : "r"(s) : "cc", "memory");           \
+	cpu->fl = fl_;                                                    \
+} while (0)
+/* Without flags */
+#define ALU_QUIET_IN(name, bits, d, s)                                    \
+	__asm__("sahf\n\t" name SFX##bits " %1, %0"                       \
+	    : "+r"(d) : "r"(s), "a"(cpu->fl) : "cc")
+#define ALU_QUIET_NEW(name, bits, d, s)                                   \
+	__asm__(name SFX##bits " %1, %0" : "+r"(d) : "r"(s) : "cc")
 #define T(bits) uint##bits##_t
 
 /* Operations that write their first operand */
-#define DEF_RW(name, pre, bits)                                           \
+#define DEF_RW(name, KIND, bits)                                           \
 OP(name##bits##_rr)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = R##bits(op->src);               \
-	ALU(pre, #name, bits, d, s);                                      \
+	ALU_##KIND(#name, bits, d, s);                                      \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
 OP(name##bits##_ri)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = (T(bits))op->imm;               \
-	ALU(pre, #name, bits, d, s);                                      \
+	ALU_##KIND(#name, bits, d, s);                                      \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
 OP_LOAD(name##bits##_rm, bits,                                            \
 	T(bits) d = R##bits(op->dst);                                     \
-	ALU(pre, #name, bits, d, s_);                                     \
+	ALU_##KIND(#name, bits, d, s_);                                     \
 	SET##bits(op->dst, d);)                                           \
 OP_RMW(name##bits##_mr, bits,                                             \
 	T(bits) s = R##bits(op->src);                                     \
-	ALU_MEM("", pre, #name, bits, p_, s);)                            \
+	ALU_MEM_##KIND("", #name, bits, p_, s);)                            \
 OP_RMW(name##bits##_mi, bits,                                             \
 	T(bits) s = (T(bits))op->imm;                                     \
-	ALU_MEM("", pre, #name, bits, p_, s);)                            \
-OP_LOCK_G(name##bits##_lock_mr, bits, NEXT(op + 1),                        \
+	ALU_MEM_##KIND("", #name, bits, p_, s);)                          \
+OP_LOCK_G(name##bits##_lock_mr, bits, NEXT(op + 1),                       \
 	T(bits) s = R##bits(op->src);                                     \
-	ALU_MEM("lock ", pre, #name, bits, p_, s);)                       \
-OP_LOCK_G(name##bits##_lock_mi, bits, NEXT(op + 1),                        \
+	ALU_MEM_##KIND("lock ", #name, bits, p_, s);)                     \
+OP_LOCK_G(name##bits##_lock_mi, bits, NEXT(op + 1),                       \
 	T(bits) s = (T(bits))op->imm;                                     \
-	ALU_MEM("lock ", pre, #name, bits, p_, s);)
+	ALU_MEM_##KIND("lock ", #name, bits, p_, s);)
+
+/*
+ * Flags that nobody reads. A load that misses the TLB takes the other's slow
+ * half, flags and all: a page walk may write to this very block.
+ */
+#define QUIET_RM(name, KIND, bits, ea)                                    \
+OP_LOAD_FAST(name##bits##_rm_##ea##_q, name##bits##_rm_##ea##_slow, bits, \
+	EA_##ea, NEXT(op + 1),                                            \
+	T(bits) d = R##bits(op->dst);                                     \
+	ALU_QUIET_##KIND(#name, bits, d, s_);                             \
+	SET##bits(op->dst, d);)
+#define DEF_QUIET(name, KIND, bits)                                       \
+OP(name##bits##_rr_q)                                                     \
+{                                                                         \
+	T(bits) d = R##bits(op->dst), s = R##bits(op->src);               \
+	ALU_QUIET_##KIND(#name, bits, d, s);                              \
+	SET##bits(op->dst, d);                                            \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(name##bits##_ri_q)                                                     \
+{                                                                         \
+	T(bits) d = R##bits(op->dst), s = (T(bits))op->imm;               \
+	ALU_QUIET_##KIND(#name, bits, d, s);                              \
+	SET##bits(op->dst, d);                                            \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+QUIET_RM(name, KIND, bits, S)                                             \
+QUIET_RM(name, KIND, bits, F)                                             \
+QUIET_RM(name, KIND, bits, L)
 
 /* CMP, TEST */
-#define DEF_RO(name, pre, bits)                                           \
+#define DEF_RO(name, KIND, bits)                                           \
 OP(name##bits##_rr)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = R##bits(op->src);               \
@@ -85,17 +130,24 @@ OP_LOAD(name##bits##_mi, bits,                                            \
 	T(bits) s = (T(bits))op->imm;                                     \
 	ALU_CMP(#name, bits, s_, s);)
 
-#define SIZES(DEF, name, pre) \
-	DEF(name, pre, 8) DEF(name, pre, 16) DEF(name, pre, 32) DEF(name, pre, 64)
-SIZES(DEF_RW, add, "")
-SIZES(DEF_RW, or, "")
-SIZES(DEF_RW, adc, "sahf\n\t")
-SIZES(DEF_RW, sbb, "sahf\n\t")
-SIZES(DEF_RW, and, "")
-SIZES(DEF_RW, sub, "")
-SIZES(DEF_RW, xor, "")
-SIZES(DEF_RO, cmp, "")
-SIZES(DEF_RO, test, "")
+#define SIZES(DEF, name, kind) \
+	DEF(name, kind, 8) DEF(name, kind, 16) DEF(name, kind, 32) DEF(name, kind, 64)
+SIZES(DEF_RW, add, NEW)
+SIZES(DEF_RW, or, NEW)
+SIZES(DEF_RW, adc, IN)
+SIZES(DEF_RW, sbb, IN)
+SIZES(DEF_RW, and, NEW)
+SIZES(DEF_RW, sub, NEW)
+SIZES(DEF_RW, xor, NEW)
+SIZES(DEF_QUIET, add, NEW)
+SIZES(DEF_QUIET, or, NEW)
+SIZES(DEF_QUIET, adc, IN)
+SIZES(DEF_QUIET, sbb, IN)
+SIZES(DEF_QUIET, and, NEW)
+SIZES(DEF_QUIET, sub, NEW)
+SIZES(DEF_QUIET, xor, NEW)
+SIZES(DEF_RO, cmp, NEW)
+SIZES(DEF_RO, test, NEW)
 
 #define ROW_RO(name, bits) { name##bits##_rr, name##bits##_ri,            \
 	name##bits##_rm_S, name##bits##_rm_F, name##bits##_rm_L, name##bits##_rm_G,          \
@@ -115,11 +167,25 @@ soft_fn *const soft_alu_ops[SOFT_ALU_COUNT][4][SOFT_FORM_COUNT] = {
 	ROWS(ROW_RO, cmp) ROWS(ROW_RO, test)
 };
 
+#define ROW_Q(name, bits) { name##bits##_rr_q, name##bits##_ri_q,         \
+	name##bits##_rm_S_q, name##bits##_rm_F_q, name##bits##_rm_L_q },
+soft_fn *const soft_alu_quiet[SOFT_ALU_COUNT][4][SOFT_QUIET_FORMS] = {
+	ROWS(ROW_Q, add) ROWS(ROW_Q, or) ROWS(ROW_Q, adc) ROWS(ROW_Q, sbb)
+	ROWS(ROW_Q, and) ROWS(ROW_Q, sub) ROWS(ROW_Q, xor)
+};
+
 /* ---- one operand; sahf keeps CF for INC, DEC and everything for NOT ---- */
 #define UN(lock, name, bits, constraint, d) do {                          \
 	uint16_t fl_ = cpu->fl;                                           \
 	__asm__ volatile("sahf\n\t" lock name SFX##bits " %0" GET_FLAGS   \
 	    : constraint(d), "+a"(fl_) : : "cc", "memory");               \
+	cpu->fl = fl_;                                                    \
+} while (0)
+/* NEG sets all of them. */
+#define UN_NEG(lock, name, bits, constraint, d) do {                      \
+	uint16_t fl_;                                                     \
+	__asm__ volatile(lock name SFX##bits " %0" GET_FLAGS              \
+	    : constraint(d), "=&a"(fl_) : : "cc", "memory");              \
 	cpu->fl = fl_;                                                    \
 } while (0)
 /* NOT touches no flag, and OF is not in AH. */
@@ -140,8 +206,23 @@ OP_LOCK_G(name##bits##_m_lock, bits, NEXT(op + 1),                            \
 	DO("lock ", #name, bits, "+m", *p_);)
 SIZES(DEF_UN, inc, UN)
 SIZES(DEF_UN, dec, UN)
-SIZES(DEF_UN, neg, UN)
+SIZES(DEF_UN, neg, UN_NEG)
 SIZES(DEF_UN, not, UN_NOT)
+#define DEF_UN_Q(name, KIND, bits)                                        \
+OP(name##bits##_r_q)                                                      \
+{                                                                         \
+	T(bits) d = R##bits(op->dst);                                     \
+	__asm__(#name SFX##bits " %0" : "+r"(d) : : "cc");                \
+	SET##bits(op->dst, d);                                            \
+	NEXT(op + 1);                                                     \
+}
+SIZES(DEF_UN_Q, inc, )
+SIZES(DEF_UN_Q, dec, )
+SIZES(DEF_UN_Q, neg, )
+#define ROW_UN_Q(name, bits) name##bits##_r_q,
+soft_fn *const soft_unary_quiet[SOFT_UNARY_COUNT][4] = {
+	ROWS(ROW_UN_Q, inc) ROWS(ROW_UN_Q, dec) ROWS(ROW_UN_Q, neg)
+};
 #define ROW_UN(name, bits) { name##bits##_r, name##bits##_m_S,            \
 	name##bits##_m_F, name##bits##_m_L, name##bits##_m_G, name##bits##_m_lock },
 soft_fn *const soft_unary_ops[SOFT_UNARY_COUNT][4][SOFT_U_COUNT] = {
@@ -150,12 +231,14 @@ soft_fn *const soft_unary_ops[SOFT_UNARY_COUNT][4][SOFT_U_COUNT] = {
 
 /*
  * ---- shifts and rotates ----
- * OF is not part of what sahf loads, but a count of 0 is caught here, and for
- * other counts the instruction writes OF (or leaves it undefined).
+ * A count of 0 changes no flag. Others: shifts write them all (AF is
+ * undefined), rotates write CF and OF. OF is not part of what sahf loads, but
+ * the instruction writes it, or leaves it undefined.
  */
-#define SHIFT(name, bits, constraint, d, count) do {                      \
+#define SHIFT_COUNT(bits, count) ((uint8_t)((count) & ((bits) == 64 ? 63 : 31)))
+#define SHIFT_IN(name, bits, constraint, d, count) do {                   \
 	uint16_t fl_ = cpu->fl;                                           \
-	uint8_t cl_ = (uint8_t)((count) & ((bits) == 64 ? 63 : 31));      \
+	uint8_t cl_ = SHIFT_COUNT(bits, count);                           \
 	if (cl_ != 0) {                                                   \
 		__asm__ volatile("sahf\n\t" name SFX##bits " %%cl, %0"    \
 		    GET_FLAGS                                             \
@@ -163,32 +246,70 @@ soft_fn *const soft_unary_ops[SOFT_UNARY_COUNT][4][SOFT_U_COUNT] = {
 		cpu->fl = fl_;                                            \
 	}                                                                 \
 } while (0)
-#define DEF_SH(name, pre, bits)                                           \
+#define SHIFT_NEW(name, bits, constraint, d, count) do {                  \
+	uint16_t fl_;                                                     \
+	uint8_t cl_ = SHIFT_COUNT(bits, count);                           \
+	if (cl_ != 0) {                                                   \
+		__asm__ volatile(name SFX##bits " %%cl, %0" GET_FLAGS     \
+		    : constraint(d), "=&a"(fl_) : "c"(cl_) : "cc", "memory"); \
+		cpu->fl = fl_;                                            \
+	}                                                                 \
+} while (0)
+#define DEF_SH(name, KIND, bits)                                           \
 OP(name##bits##_ri)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
-	SHIFT(#name, bits, "+r", d, op->imm);                             \
+	SHIFT_##KIND(#name, bits, "+r", d, op->imm);                             \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
 OP(name##bits##_rc)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
-	SHIFT(#name, bits, "+r", d, cpu->gpr[X86_RCX]);                   \
+	SHIFT_##KIND(#name, bits, "+r", d, cpu->gpr[X86_RCX]);                   \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
 OP_RMW_G(name##bits##_mi, bits, NEXT(op + 1),                             \
-	SHIFT(#name, bits, "+m", *p_, op->imm);)                          \
+	SHIFT_##KIND(#name, bits, "+m", *p_, op->imm);)                          \
 OP_RMW_G(name##bits##_mc, bits, NEXT(op + 1),                             \
-	SHIFT(#name, bits, "+m", *p_, cpu->gpr[X86_RCX]);)
-SIZES(DEF_SH, rol, )
-SIZES(DEF_SH, ror, )
-SIZES(DEF_SH, rcl, )
-SIZES(DEF_SH, rcr, )
-SIZES(DEF_SH, shl, )
-SIZES(DEF_SH, shr, )
-SIZES(DEF_SH, sar, )
+	SHIFT_##KIND(#name, bits, "+m", *p_, cpu->gpr[X86_RCX]);)
+SIZES(DEF_SH, rol, IN)
+SIZES(DEF_SH, ror, IN)
+SIZES(DEF_SH, rcl, IN)
+SIZES(DEF_SH, rcr, IN)
+SIZES(DEF_SH, shl, NEW)
+SIZES(DEF_SH, shr, NEW)
+SIZES(DEF_SH, sar, NEW)
+#define SHIFT_QUIET(name, bits, d, count)                                 \
+	__asm__(name SFX##bits " %%cl, %0"                                \
+	    : "+r"(d) : "c"((uint8_t)(count)) : "cc")
+#define DEF_SH_Q(name, KIND, bits)                                        \
+OP(name##bits##_ri_q)                                                     \
+{                                                                         \
+	T(bits) d = R##bits(op->dst);                                     \
+	SHIFT_QUIET(#name, bits, d, op->imm);                             \
+	SET##bits(op->dst, d);                                            \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(name##bits##_rc_q)                                                     \
+{                                                                         \
+	T(bits) d = R##bits(op->dst);                                     \
+	SHIFT_QUIET(#name, bits, d, cpu->gpr[X86_RCX]);                   \
+	SET##bits(op->dst, d);                                            \
+	NEXT(op + 1);                                                     \
+}
+SIZES(DEF_SH_Q, rol, )
+SIZES(DEF_SH_Q, ror, )
+SIZES(DEF_SH_Q, shl, )
+SIZES(DEF_SH_Q, shr, )
+SIZES(DEF_SH_Q, sar, )
+#define ROW_SH_Q(name, bits) { name##bits##_ri_q, name##bits##_rc_q },
+soft_fn *const soft_shift_quiet[SOFT_SHIFT_COUNT][4][2] = {
+	[SOFT_ROL] = ROWS(ROW_SH_Q, rol) [SOFT_ROR] = ROWS(ROW_SH_Q, ror)
+	[SOFT_SHL] = ROWS(ROW_SH_Q, shl) [SOFT_SHR] = ROWS(ROW_SH_Q, shr)
+	[SOFT_SAR] = ROWS(ROW_SH_Q, sar)
+};
 #define ROW_SH(name, bits) { name##bits##_ri, name##bits##_rc,            \
 	name##bits##_mi, name##bits##_mc },
 soft_fn *const soft_shift_ops[SOFT_SHIFT_COUNT][4][SOFT_S_COUNT] = {
@@ -200,18 +321,30 @@ soft_fn *const soft_shift_ops[SOFT_SHIFT_COUNT][4][SOFT_S_COUNT] = {
 OP(imul##bits##_rr)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = R##bits(op->src);               \
-	ALU_NOIN("imul", bits, d, s);                                     \
+	ALU_NEW("imul", bits, d, s);                                     \
 	SET##bits(op->dst, d);                                            \
 	NEXT(op + 1);                                                     \
 }                                                                         \
 OP(imul##bits##_rri)                                                      \
 {                                                                         \
 	T(bits) d = R##bits(op->src), s = (T(bits))op->imm;               \
-	ALU_NOIN("imul", bits, d, s);                                     \
+	ALU_NEW("imul", bits, d, s);                                     \
 	SET##bits(op->dst, d);                                            \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(imul##bits##_rr_q)                                                     \
+{                                                                         \
+	SET##bits(op->dst, (uint64_t)R##bits(op->dst) * R##bits(op->src)); \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(imul##bits##_rri_q)                                                    \
+{                                                                         \
+	SET##bits(op->dst, (uint64_t)R##bits(op->src) * op->imm);         \
 	NEXT(op + 1);                                                     \
 }
 DEF_IMUL(16) DEF_IMUL(32) DEF_IMUL(64)
 soft_fn *const soft_imul_ops[3][2] = { { imul16_rr, imul16_rri },
 	{ imul32_rr, imul32_rri }, { imul64_rr, imul64_rri } };
+soft_fn *const soft_imul_quiet[3][2] = { { imul16_rr_q, imul16_rri_q },
+	{ imul32_rr_q, imul32_rri_q }, { imul64_rr_q, imul64_rri_q } };
 /* clang-format on */

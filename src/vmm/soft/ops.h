@@ -29,12 +29,19 @@
 #define SOFT_LOOP 1
 #endif
 #ifdef SOFT_LOOP
-#define NEXT(o) return (o)
+#define SOFT_GO(o) return (o)
 #elif defined(__clang__)
-#define NEXT(o) __attribute__((musttail)) return (o)->fn(cpu, (o))
+#define SOFT_GO(o) __attribute__((musttail)) return (o)->fn(cpu, (o))
 #else
-#define NEXT(o) return (o)->fn(cpu, (o))
+#define SOFT_GO(o) return (o)->fn(cpu, (o))
 #endif
+/* In a register first: then the jump is "add; jmp *mem". */
+#define NEXT(o)                                 \
+	do {                                    \
+		const struct soft_op *n_ = (o); \
+		__asm__("" : "+r"(n_));         \
+		SOFT_GO(n_);                    \
+	} while (0)
 
 #define OP(name)                           \
 	static const struct soft_op *name( \
@@ -80,10 +87,10 @@ COLD const struct soft_op *
 soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 
 #define OP_MEM(bits) soft_mem##bits
-#define OP_RMW_END(p)                                         \
-	do {                                                  \
-		if (unlikely(cpu->rmw_size != 0))             \
-			soft_rmw_end(cpu, (p));               \
+#define OP_RMW_END(p)                             \
+	do {                                      \
+		if (unlikely(cpu->rmw_size != 0)) \
+			soft_rmw_end(cpu, (p));   \
 	} while (0)
 
 /*
@@ -99,14 +106,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 #define OP_TWIN(name) \
 	COLD static const struct soft_op *name##_slow(             \
 	    struct soft_cpu *cpu, const struct soft_op *op)
-#define OP_LOAD_AT(name, bits, address, tail, ...)                        \
-	OP_TWIN(name)                                                     \
-	{                                                                 \
-		uint##bits##_t s_ = (uint##bits##_t)soft_op_read(         \
-		    cpu, op, address, bits / 8);                          \
-		__VA_ARGS__                                               \
-		tail;                                                     \
-	}                                                                 \
+#define OP_LOAD_FAST(name, slow, bits, address, tail, ...)                 \
 	OP(name)                                                          \
 	{                                                                 \
 		uint64_t lin_ = (address);                                \
@@ -115,11 +115,20 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 		uint64_t off_ = lin_ ^ e_->r;                             \
 		uint##bits##_t s_;                                        \
 		if (unlikely(off_ > 4096 - bits / 8))                     \
-			return name##_slow(cpu, op);                      \
+			return slow(cpu, op);                             \
 		s_ = *(const volatile OP_MEM(bits) *)(e_->host + off_);   \
 		__VA_ARGS__                                               \
 		tail;                                                     \
 	}
+#define OP_LOAD_AT(name, bits, address, tail, ...)                        \
+	OP_TWIN(name)                                                     \
+	{                                                                 \
+		uint##bits##_t s_ = (uint##bits##_t)soft_op_read(         \
+		    cpu, op, address, bits / 8);                          \
+		__VA_ARGS__                                               \
+		tail;                                                     \
+	}                                                                 \
+	OP_LOAD_FAST(name, name##_slow, bits, address, tail, __VA_ARGS__)
 #define OP_STORE_AT(name, bits, address, value, tail, ...)                \
 	OP_TWIN(name)                                                     \
 	{                                                                 \
@@ -329,6 +338,9 @@ enum soft_form { /* memory forms: + enum soft_ea_kind */
 };
 extern soft_fn *const soft_alu_ops[SOFT_ALU_COUNT][4][SOFT_FORM_COUNT];
 extern soft_fn *const soft_mov_ops[4][SOFT_FORM_COUNT];
+/* The same without flags, flow.c: up to the loads. NULL for CMP and TEST. */
+#define SOFT_QUIET_FORMS (SOFT_RM + SOFT_EA_G)
+extern soft_fn *const soft_alu_quiet[SOFT_ALU_COUNT][4][SOFT_QUIET_FORMS];
 
 enum soft_unary { SOFT_INC, SOFT_DEC, SOFT_NEG, SOFT_NOT, SOFT_UNARY_COUNT };
 enum soft_unary_form {
@@ -338,6 +350,7 @@ enum soft_unary_form {
 	SOFT_U_COUNT
 };
 extern soft_fn *const soft_unary_ops[SOFT_UNARY_COUNT][4][SOFT_U_COUNT];
+extern soft_fn *const soft_unary_quiet[SOFT_UNARY_COUNT][4]; /* SOFT_U_R */
 
 enum soft_shift {
 	SOFT_ROL,
@@ -357,6 +370,8 @@ enum soft_shift_form {
 	SOFT_S_COUNT
 };
 extern soft_fn *const soft_shift_ops[SOFT_SHIFT_COUNT][4][SOFT_S_COUNT];
+/* SOFT_S_RI, SOFT_S_RC; NULL for RCL, RCR */
+extern soft_fn *const soft_shift_quiet[SOFT_SHIFT_COUNT][4][2];
 
 /* MOVZX, MOVSX: [signed][source size 0-2][destination size 1-3][form] */
 extern soft_fn *const soft_movx_ops[2][3][4][SOFT_RM + SOFT_EA_COUNT];
@@ -367,6 +382,22 @@ extern soft_fn *const soft_push_r, *const soft_push_i, *const soft_pop_r;
 extern soft_fn *const soft_push_m[2]; /* by enum soft_ea_kind */
 extern soft_fn *const soft_op_nop;
 extern soft_fn *const soft_imul_ops[3][2]; /* 16, 32, 64: r,r; r,r,imm */
+extern soft_fn *const soft_imul_quiet[3][2];
+
+/*
+ * flow.c: which flags an operation reads and writes, as the FL_ bits of fl.
+ */
+#define FL_ALL (FL_OF | FL_CF | FL_PF | FL_AF | FL_ZF | FL_SF)
+struct soft_flow {
+	uint16_t reads, writes; /* writes: for certain, and all it changes */
+	bool leaves; /* may fault, end the block or have it end here */
+	soft_fn *quiet; /* the handler that changes no flag, or NULL */
+};
+void soft_flow_of(
+    struct soft_flow *ret, const struct soft_op *op, const struct x86_insn *in);
+/* n operations of a block: take quiet handlers where flags are dead. */
+void
+soft_flow_elide(struct soft_op *ops, const struct soft_flow *flow, unsigned n);
 
 /*
  * op_fuse.c: a handler that does two operations in a row, or NULL. It stands in
@@ -394,12 +425,20 @@ typedef void soft_insn_fn(struct soft_cpu *cpu, const struct x86_insn *in);
 extern soft_fn *const soft_op_insn, *const soft_op_insn_end;
 extern soft_fn *const soft_op_fault;
 
-/* lower.c */
+/* lower.c; which of them a mnemonic is, or -1 */
+int soft_alu_of(unsigned mn);
+int soft_unary_of(unsigned mn);
+int soft_shift_of(unsigned mn);
 enum soft_ea_kind
 soft_lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off);
 /* op_simd.c */
 void soft_lower_fpsimd(struct soft_cpu *cpu, struct soft_op *op,
     const struct x86_insn *in, unsigned off);
+/* op_string.c: a faster handler, where there is one */
+void soft_lower_string(struct soft_op *op, const struct x86_insn *in);
+/* string.c: n elements of size bytes by the host's instruction */
+void soft_rep_movs(void *dst, const void *src, unsigned size, uint64_t n);
+void soft_rep_stos(void *dst, uint64_t v, unsigned size, uint64_t n);
 /* By mnemonic; NULL = not implemented. insn.c */
 soft_insn_fn *soft_insn_for(const struct x86_row *row);
 

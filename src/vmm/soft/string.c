@@ -98,8 +98,8 @@ chunk(struct soft_cpu *cpu, const struct x86_insn *in, unsigned reg,
 	return n < room ? n : room;
 }
 
-static void
-host_rep_movs(void *dst, const void *src, unsigned size, uint64_t n)
+void
+soft_rep_movs(void *dst, const void *src, unsigned size, uint64_t n)
 {
 	switch (size) {
 	case 1:
@@ -129,8 +129,8 @@ host_rep_movs(void *dst, const void *src, unsigned size, uint64_t n)
 	}
 }
 
-static void
-host_rep_stos(void *dst, uint64_t v, unsigned size, uint64_t n)
+void
+soft_rep_stos(void *dst, uint64_t v, unsigned size, uint64_t n)
 {
 	switch (size) {
 	case 1:
@@ -175,7 +175,7 @@ INSN(movs)
 		n = m < n ? m : n;
 		if (n > 1 && (s = soft_host_read(cpu, src, 1)) != NULL &&
 		    (d = soft_host_write(cpu, dst, 1)) != NULL) {
-			host_rep_movs(d, s, size, n);
+			soft_rep_movs(d, s, size, n);
 		} else {
 			n = 1;
 			cpu->mem_seg = in->seg;
@@ -202,7 +202,7 @@ INSN(stos)
 		dst = lin_of(cpu, in, X86_RDI, X86_ES, size, true);
 		n = chunk(cpu, in, X86_RDI, dst, size, left);
 		if (n > 1 && (d = soft_host_write(cpu, dst, 1)) != NULL) {
-			host_rep_stos(d, cpu->gpr[X86_RAX], size, n);
+			soft_rep_stos(d, cpu->gpr[X86_RAX], size, n);
 		} else {
 			n = 1;
 			soft_write_sized(cpu, dst, size, cpu->gpr[X86_RAX]);

@@ -100,8 +100,23 @@ make_single(struct soft_cpu *cpu)
 /* Decoded, but not in the cache yet. */
 struct draft {
 	struct soft_op ops[SOFT_BLOCK_INSNS * 2 + 4];
+	struct soft_flow flow[SOFT_BLOCK_INSNS * 2 + 4];
 	unsigned nops, bytes;
 };
+
+static void
+optimize(struct draft *d)
+{
+	struct soft_op *ops = d->ops;
+	soft_fn *fused;
+
+	soft_flow_elide(ops, d->flow, d->nops);
+	for (unsigned i = 0; i + 1 < d->nops; i++) {
+		fused = soft_fuse(&ops[i], &ops[i + 1]);
+		if (fused != NULL)
+			ops[i].fn = fused;
+	}
+}
 
 /* Operations of the code at host; false: not even one instruction fits. */
 static bool
@@ -113,11 +128,12 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 	struct x86_insn insn;
 	struct x86_insn *keep;
 	struct soft_op *ops = d->ops;
-	soft_fn *fused;
 	bool end = false;
 	int len;
 
 	memset(ops, 0, sizeof(d->ops));
+	for (k = 0; k < sizeof(d->flow) / sizeof(d->flow[0]); k++)
+		d->flow[k] = (struct soft_flow){ .leaves = true };
 	if (cpu->watch != NULL)
 		ops[n++].fn = op_budget;
 	for (i = 0; i < SOFT_BLOCK_INSNS && !end; i++) {
@@ -146,9 +162,7 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 		ops[n].count = ops[n + 1].count = (uint16_t)(i + 1);
 		if (ops[n].insn == keep)
 			c->used += (sizeof(insn) + 7) & ~(size_t)7;
-		fused = n > 0 ? soft_fuse(&ops[n - 1], &ops[n]) : NULL;
-		if (fused != NULL)
-			ops[n - 1].fn = fused;
+		soft_flow_of(&d->flow[n], &ops[n], keep);
 		n += k;
 		off += (unsigned)len;
 		if (off >= left) { /* to the page's last byte */
@@ -160,6 +174,7 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 		soft_lower_next(cpu, &ops[n++], off, i);
 	d->nops = n;
 	d->bytes = off;
+	optimize(d);
 	return true;
 }
 

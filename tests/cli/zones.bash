@@ -107,11 +107,11 @@ refuses() {
 
 # Nothing of the world's zones is left: processes, groups, sockets, records.
 nothing_left() {
-	local hash left
+	local left hash
 	left=$(find "$ROOT/run" "$ROOT/zones" \( -name '*.sock' -o -name state -o \
 		-name snapshot.xml -o -name zhyve.cmd -o -name exit -o -name '.*.new' \) 2>/dev/null)
-	hash=$(python3 "$HERE/fnv.py" "$ROOT")
-	left+=$(find /sys/fs/cgroup -type d -name "zhyve-*-$hash" 2>/dev/null)
+	hash=${HASH:=$(python3 "$HERE/fnv.py" "$ROOT")}
+	left+=$(find /sys/fs/cgroup -maxdepth 5 -type d -name "zhyve-*-$hash" 2>/dev/null)
 	left+=$(pgrep -f "zoneadmd[a-z-]* -z [^ ]* -R $ROOT\$" || true)
 	[ -z "$left" ] || {
 		echo "left behind: $left"

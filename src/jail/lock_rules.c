@@ -158,6 +158,7 @@ const struct lock_rule lock_rules[] = {
 	{ "ioctl", VCPU, YES, { 1, NUMBER, KVM_CLEAR_DIRTY_LOG }, "KVM_CLEAR_DIRTY_LOG", .kvm = true },
 	/* what libraries ask in passing: refused, not punished */
 	{ "ioctl", 0, ANSWER_ENOTTY, { 1, NUMBER, TCGETS }, "TCGETS" },
+	{ "newfstatat", 0, ANSWER_EPERM, { 3, AT_EMPTY_PATH, 0 }, "of a path" },
 	{ "open", VCPU | IO, ANSWER_EPERM },
 	{ "openat", VCPU | IO, ANSWER_EPERM },
 	{ "access", VCPU | IO, ANSWER_EPERM },

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -333,6 +335,36 @@ static void
 data_by_io_uring(void)
 {
 	torture(",aio=io_uring", "io_uring", 0);
+}
+
+/* Nothing but the disk's operations can be had from it any more. */
+static void
+ring_is_restricted(void)
+{
+	struct block_dev *bd;
+	char path[64], what[64];
+	unsigned rings = 0;
+
+	make_image(16 * KiB);
+	bd = open_ok(",aio=io_uring");
+	for (int fd = 3; fd < 100; fd++) {
+		uint8_t probe[64] = { 0 };
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if ((n = readlink(path, what, sizeof(what) - 1)) <= 0)
+			continue;
+		what[n] = '\0';
+		if (strcmp(what, "anon_inode:[io_uring]") != 0)
+			continue;
+		rings++;
+		/* any registration: 8 asks which operations there are */
+		tap_check_int(
+		    syscall(SYS_io_uring_register, fd, 8, probe, 1), -1);
+		tap_check_int(errno, EACCES);
+	}
+	tap_check_u64(rings, 1);
+	finish(bd);
 }
 
 static void
@@ -752,6 +784,7 @@ inherited_descriptor(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(data_by_io_uring, 40),
+	TAP_TEST(ring_is_restricted),
 	TAP_TEST_TIMEOUT(data_by_io_uring_synced, 40),
 	TAP_TEST_TIMEOUT(data_by_threads, 40),
 	TAP_TEST_TIMEOUT(data_by_io_uring_direct, 40),

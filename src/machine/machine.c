@@ -72,6 +72,17 @@ get_lockstep(
 }
 
 static int
+get_step(
+    const struct config_node *root, struct vm_config *conf, struct error *err)
+{
+	bool step = true;
+	int rc = config_get_bool(root, schema_top_keys, "kvm.step", &step, err);
+
+	conf->no_step = !step;
+	return rc;
+}
+
+static int
 build_frame(struct machine *m, struct error *err)
 {
 	const char *size = config_get_raw(m->root, "memory.size");
@@ -85,6 +96,8 @@ build_frame(struct machine *m, struct error *err)
 		rc = settings_memory(m->root, &conf.mem, err);
 	if (rc == 0)
 		rc = get_flags(m->root, &conf, err);
+	if (rc == 0)
+		rc = get_step(m->root, &conf, err);
 	if (rc == 0)
 		rc = choose_engine(m->root, &conf.engine, err);
 	if (rc == 0)

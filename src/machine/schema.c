@@ -31,6 +31,8 @@ const struct config_key schema_top_keys[] = {
 	{ "soft.lockstep", CONFIG_BOOL, "false", NULL, 0,
 	    "the software engine compares itself with the host CPU; slow, one "
 	    "CPU" },
+	{ "kvm.step", CONFIG_BOOL, "true", NULL, 0,
+	    "execute in software what KVM cannot emulate" },
 	{ "uuid", CONFIG_UUID, NULL, NULL, 0,
 	    "UUID told to the guest; made from host and VM name when absent" },
 	{ "acpi_tables", CONFIG_BOOL, "true", NULL, 0,

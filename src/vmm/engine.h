@@ -15,6 +15,7 @@
 #define VMM_ENGINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -53,6 +54,7 @@ struct engine_vm_config {
 	bool strict_msr; /* unknown MSRs fault; else read 0, writes dropped */
 	bool exit_on_pause; /* a hint; KVM decides by itself */
 	bool lockstep; /* check each instruction by a second way; soft only */
+	bool stepped; /* somebody steps after ENGINE_EXIT_EMULATION */
 };
 
 struct engine_vcpu_config {
@@ -68,6 +70,12 @@ enum engine_exit {
 	/* The engine cannot go on; vcpu_report says why. */
 	ENGINE_EXIT_FAILED,
 	ENGINE_EXIT_DEBUG, /* single step done, breakpoint */
+	/*
+	 * The engine cannot execute the instruction at RIP, another one may
+	 * (struct engine_stepped_ops); vcpu_report says why. Only with
+	 * engine_vm_config.stepped.
+	 */
+	ENGINE_EXIT_EMULATION,
 };
 
 struct engine_report {
@@ -79,6 +87,65 @@ struct engine_report {
 enum {
 	ENGINE_IOEVENT_PIO = 1, /* port space, else MMIO */
 	ENGINE_IOEVENT_MATCH = 2, /* only writes of 'value' */
+};
+
+/*
+ * What the engine of a vCPU gives to one that executes a single instruction for
+ * it, after ENGINE_EXIT_EMULATION and on the vCPU's thread. The local APIC and
+ * the MSRs stay with the vCPU's engine.
+ */
+struct engine_stepped_ops {
+	/*
+	 * The state that one instruction can need: no LAPIC page, of the MSRs
+	 * those that instructions use by themselves and the TSC (last, 10h).
+	 * -EBUSY: an event is being delivered, the instruction is not next.
+	 */
+	int (*get)(struct engine_vcpu *vcpu, struct vcpu_state *ret);
+	/*
+	 * Put back what differs. was: what get gave. > 0: done, and the vCPU
+	 * was to stop after one instruction (vcpu_single_step).
+	 */
+	int (*set)(struct engine_vcpu *vcpu, const struct vcpu_state *was,
+	    const struct vcpu_state *st);
+	/* An MSR at once, for RDMSR and WRMSR. < 0: #GP. */
+	int (*msr)(struct engine_vcpu *vcpu, uint32_t index, bool write,
+	    uint64_t *value);
+	/* A register of the xAPIC page, offset a multiple of 16 below 1024. */
+	int (*apic_read)(
+	    struct engine_vcpu *vcpu, unsigned offset, uint32_t *ret);
+	/* RAM was written past the engine: for its dirty log. */
+	void (*written)(struct engine_vcpu *vcpu, gpa_t gpa, uint64_t len);
+};
+
+struct engine_stepper_config {
+	const struct engine_client *client;
+	void *machine;
+	struct vm_mem *mem;
+	const struct engine_stepped_ops *owner;
+	struct engine_vcpu *vcpu; /* first argument of the owner's functions */
+	unsigned id;
+};
+
+enum engine_step {
+	ENGINE_STEP_DONE, /* executed, or its fault delivered */
+	ENGINE_STEP_TRIPLE_FAULT,
+	ENGINE_STEP_CANNOT, /* nothing of *st changed */
+};
+
+struct engine_stepper;
+
+/*
+ * The other side: executes one instruction of a vCPU of another engine, or the
+ * part of a REP string up to the next page. One stepper a vCPU, used on its
+ * thread only; nothing of the vCPU is kept between two steps.
+ */
+struct engine_stepper_ops {
+	int (*create)(const struct engine_stepper_config *conf,
+	    struct engine_stepper **ret, struct error *err);
+	void (*destroy)(struct engine_stepper *stepper); /* NULL is allowed */
+	/* why: filled with CANNOT */
+	enum engine_step (*step)(struct engine_stepper *stepper,
+	    struct vcpu_state *st, char *why, size_t size);
 };
 
 struct engine_ops {
@@ -173,10 +240,14 @@ struct engine_ops {
 	int (*dirty_start)(struct engine_vm *vm, struct error *err);
 	int (*dirty_stop)(struct engine_vm *vm);
 	int (*dirty_get)(struct engine_vm *vm, uint32_t slot, uint64_t *bitmap);
+
+	/* NULL: the engine executes everything by itself. */
+	const struct engine_stepped_ops *stepped;
 };
 
 extern const struct engine_ops engine_kvm;
 extern const struct engine_ops engine_soft;
+extern const struct engine_stepper_ops engine_soft_stepper;
 
 /*
  * "auto", "kvm", "soft". auto: KVM when it is present and fast by

@@ -62,8 +62,8 @@ report_state(const struct vcpu_state *st)
 	    st->gdtr.base, st->gdtr.limit, st->idtr.base, st->idtr.limit);
 }
 
-static unsigned
-code_bits(const struct vcpu_state *st)
+unsigned
+vcpu_code_bits(const struct vcpu_state *st)
 {
 	uint32_t attr = st->seg[X86_CS].attr;
 
@@ -83,8 +83,8 @@ report_insn(const struct engine_report *rep, const struct vcpu_state *st)
 	if (i == 0)
 		return;
 	if (st != NULL)
-		x86_disasm(
-		    text, sizeof(text), rep->insn, i, code_bits(st), st->rip);
+		x86_disasm(text, sizeof(text), rep->insn, i, vcpu_code_bits(st),
+		    st->rip);
 	log_err("vmm", "  at rip:%s  %s", bytes, text);
 }
 

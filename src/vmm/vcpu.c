@@ -97,6 +97,20 @@ vcpu_triple_fault(struct vcpu *vcpu)
 	vm_stop(vcpu->vm, VM_STOP_TRIPLE_FAULT, cause);
 }
 
+static enum engine_exit
+vcpu_run(struct vcpu *vcpu)
+{
+	const struct engine_ops *eng = vcpu->vm->conf.engine;
+	enum engine_exit exit;
+
+	do {
+		exit = eng->vcpu_run(vcpu->engine);
+		if (exit == ENGINE_EXIT_EMULATION)
+			exit = step_run(vcpu);
+	} while (exit == ENGINE_EXIT_EMULATION);
+	return exit;
+}
+
 static void *
 vcpu_main(void *arg)
 {
@@ -110,7 +124,8 @@ vcpu_main(void *arg)
 		if (!entered)
 			thread_enter(THREAD_VCPU);
 		entered = true;
-		switch (vcpu->vm->conf.engine->vcpu_run(vcpu->engine)) {
+		switch (vcpu_run(vcpu)) {
+		case ENGINE_EXIT_EMULATION:
 		case ENGINE_EXIT_KICKED:
 		case ENGINE_EXIT_DEBUG:
 			break;

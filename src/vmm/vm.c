@@ -5,6 +5,7 @@
 #include "vmm/vm.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,9 +112,15 @@ vm_destroy(struct vm *vm)
 	if (vm == NULL)
 		return;
 	vm_end_threads(vm);
+	if (vm->steps != 0)
+		log_info("vmm",
+		    "%" PRIu64 " instructions that engine %s does not know "
+		    "were executed in software",
+		    vm->steps, vm->conf.engine->name);
 	for (i = 0; i < vm->nvcpus; i++) {
 		if (vm->vcpu[i].engine != NULL)
 			vm->conf.engine->vcpu_destroy(vm->vcpu[i].engine);
+		step_destroy(&vm->vcpu[i]);
 		free(vm->vcpu[i].initial);
 	}
 	if (vm->engine != NULL)
@@ -287,6 +294,7 @@ vm_create_engine(struct vm *vm, struct error *err)
 		.strict_msr = vm->conf.strict_msr,
 		.exit_on_pause = vm->conf.exit_on_pause,
 		.lockstep = vm->conf.lockstep,
+		.stepped = step_wanted(&vm->conf),
 	};
 	struct engine_vm *ev;
 	int rc;
@@ -315,6 +323,8 @@ vm_create_vcpu(struct vm *vm, struct vcpu *vcpu,
 	conf.x2apic = vm->conf.x2apic;
 	rc =
 	    vm->conf.engine->vcpu_create(vm->engine, &conf, &vcpu->engine, err);
+	if (rc == 0)
+		rc = step_create(vcpu, err);
 	if (rc == 0)
 		rc = vcpu_start(vcpu, err);
 	if (rc != 0 || vcpu->initial == NULL)

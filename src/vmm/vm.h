@@ -33,6 +33,7 @@ struct vm_config {
 	bool strict_io;
 	bool exit_on_pause;
 	bool lockstep; /* the software engine checks itself */
+	bool no_step; /* what KVM cannot emulate ends the machine */
 };
 
 struct vm;

@@ -18,6 +18,7 @@
 #include "vmm/vm.h"
 
 struct vcpu;
+struct vcpu_stepper;
 
 /* Something to do on a parked vCPU's thread. */
 struct vcpu_work {
@@ -38,6 +39,7 @@ struct vcpu {
 	cpu_set_t cpus;
 	struct vcpu_work *work; /* vm.lock */
 	unsigned halt_round; /* vm.lock: the last one answered */
+	struct vcpu_stepper *step; /* or NULL */
 };
 
 /* Sources that hold a line up; the line is up while there are any. */
@@ -76,6 +78,8 @@ struct vm {
 	struct vcpu *vcpu;
 	unsigned nvcpus;
 
+	_Atomic uint64_t steps; /* instructions that the engine left to us */
+
 	atomic_int stop; /* STOP_* */
 	enum vm_stop reason;
 	char cause[256];
@@ -109,7 +113,19 @@ bool vm_is_stopped(const struct vm *vm);
 int vm_on_vcpu(struct vm *vm, unsigned vcpu,
     int (*fn)(struct vcpu *vcpu, void *arg), void *arg);
 
-/* report.c: all that is known of a vCPU that cannot go on, to the log. */
+/* step.c */
+bool step_wanted(const struct vm_config *conf);
+int step_create(struct vcpu *vcpu, struct error *err);
+void step_destroy(struct vcpu *vcpu);
+/*
+ * After ENGINE_EXIT_EMULATION. Returns that if the vCPU is to go on, else what
+ * else came of it.
+ */
+enum engine_exit step_run(struct vcpu *vcpu);
+
+/* report.c */
+unsigned vcpu_code_bits(const struct vcpu_state *st); /* 16, 32, 64 */
+/* All that is known of a vCPU that cannot go on, to the log. */
 void vcpu_log_failure(struct vcpu *vcpu);
 
 /* halt.c */

@@ -54,6 +54,9 @@ static const struct {
 	{ X86_MN_STR, "UMIP" },
 	{ X86_MN_SMSW, "UMIP" },
 	{ X86_MN_XSAVEOPT, "may leave out what did not change" },
+	{ X86_MN_XSAVEC, "not offered: only a stepper has it" },
+	{ X86_MN_XSAVES, "not offered: only a stepper has it" },
+	{ X86_MN_XRSTORS, "not offered: only a stepper has it" },
 	{ X86_MN_STAC, "faults by the host's CPUID" },
 	{ X86_MN_CLAC, "faults by the host's CPUID" },
 };

@@ -191,6 +191,15 @@ GUEST(fwait)
 	STOP
 	hlt
 
+/* vaddps %zmm1, %zmm0, %zmm0 */
+GUEST(unknown)
+	lidt	AT(1f)
+	.byte	0x62, 0xf1, 0x7c, 0x48, 0x58, 0xc1
+	STOP
+	hlt
+1:	.word	0
+	.long	0
+
 /* An MSR that is nobody's. */
 GUEST(msr)
 	movl	$0x12345, %ecx

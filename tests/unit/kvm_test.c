@@ -2,18 +2,22 @@
  * What only KVM can do wrong: instructions that it cannot emulate, and speed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/passed.h"
 #include "base/str.h"
 #include "guest.h"
 #include "tap.h"
 
 GUEST_ENTRY(fwait);
+GUEST_ENTRY(unknown);
 GUEST_ENTRY(quiet_msr);
 
 static void
@@ -24,16 +28,21 @@ create(struct guest *g, const uint8_t *entry)
 	guest_create(g, &conf, entry);
 }
 
-/* An instruction that KVM cannot emulate ends the machine with a report. */
+/*
+ * An instruction that KVM cannot emulate, and that nobody may execute for it,
+ * ends the machine with a report.
+ */
 static void
 emulation_failure(void)
 {
 	cleanup_close int fd = fd_memfd("log", 0, 0);
+	struct vm_config conf = guest_config(1);
 	static char text[16384];
 	enum vm_stop why;
 	struct guest g;
 
-	create(&g, guest_fwait);
+	conf.no_step = true;
+	guest_create(&g, &conf, guest_fwait);
 	log_setup(fd, LOG_HUMAN, LOG_INFO);
 	why = guest_run(&g);
 	log_setup(STDERR_FILENO, LOG_HUMAN, LOG_INFO);
@@ -49,6 +58,54 @@ emulation_failure(void)
 	tap_check_has(text, "cr0 ");
 	tap_check_has(text, "cs   0010");
 	guest_destroy(&g);
+}
+
+/* With it the guest goes on, and the log says so once. */
+static void
+stepped(void)
+{
+	static const uint32_t want[] = { 4 };
+	cleanup_close int fd = fd_memfd("log", 0, 0);
+	static char text[16384];
+	enum vm_stop why;
+	struct guest g;
+
+	create(&g, guest_fwait);
+	log_setup(fd, LOG_HUMAN, LOG_INFO);
+	why = guest_run(&g);
+	guest_check_notes(&g, want, 1);
+	guest_destroy(&g);
+	log_setup(STDERR_FILENO, LOG_HUMAN, LOG_INFO);
+	tap_check_int(why, VM_STOP_POWEROFF);
+	tap_check(fd_pread_full(fd, text, sizeof(text) - 1, 0) > 0);
+	if (strstr(text, "in software") == NULL)
+		tap_skip("this KVM runs FWAIT in ring 0");
+	tap_check_has(text, "kvm does not know 'fwait' at rip ");
+	tap_check_has(text, " 1 instructions that engine kvm does not know");
+}
+
+/*
+ * What no engine knows is reported as before: an AVX-512 addition in ring 0.
+ */
+static void
+nobody_knows(void)
+{
+	cleanup_close int fd = fd_memfd("log", 0, 0);
+	static char text[16384];
+	enum vm_stop why;
+	struct guest g;
+
+	create(&g, guest_unknown);
+	log_setup(fd, LOG_HUMAN, LOG_INFO);
+	why = guest_run(&g);
+	log_setup(STDERR_FILENO, LOG_HUMAN, LOG_INFO);
+	guest_destroy(&g);
+	if (why == VM_STOP_TRIPLE_FAULT)
+		tap_skip("this KVM answers with #UD by itself");
+	tap_check_int(why, VM_STOP_ERROR);
+	tap_check(fd_pread_full(fd, text, sizeof(text) - 1, 0) > 0);
+	tap_check_has(text, "the software engine cannot step over it");
+	tap_check_has(text, "at rip: 62 f1 7c 48 58 c1");
 }
 
 static void
@@ -104,6 +161,33 @@ no_permission(void)
 	tap_check_has(err.text, "permission denied on /dev/kvm");
 }
 
+/* A descriptor that was opened before the process lost its rights. */
+static void
+passed_descriptor(void)
+{
+	static const uint32_t want[] = { 0 };
+	struct error err = ERROR_INIT;
+	const struct engine_ops *eng;
+	struct guest g;
+	int fd;
+
+	guest_need_engine();
+	fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	tap_check(fd >= 0);
+	tap_check_int(passed_add("/dev/kvm", fd), 0);
+	if (geteuid() == 0) {
+		tap_check_int(setgroups(0, NULL), 0);
+		tap_check_int(setresgid(65534, 65534, 65534), 0);
+		tap_check_int(setresuid(65534, 65534, 65534), 0);
+	}
+	tap_check_int(engine_choose("kvm", &eng, &err), 0);
+	create(&g, guest_quiet_msr);
+	tap_check_int(guest_run(&g), VM_STOP_POWEROFF);
+	guest_check_notes(&g, want, 1);
+	guest_destroy(&g);
+	passed_clear();
+}
+
 static void
 no_descriptors(void)
 {
@@ -149,9 +233,12 @@ allocations_fail(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(emulation_failure),
+	TAP_TEST(stepped),
+	TAP_TEST(nobody_knows),
 	TAP_TEST(quiet_msr),
 	TAP_TEST(calibration),
 	TAP_TEST(no_permission),
+	TAP_TEST(passed_descriptor),
 	TAP_TEST(no_descriptors),
 	TAP_TEST(allocations_fail),
 };

@@ -47,7 +47,9 @@ kvm_op_dirty_start(struct engine_vm *vm, struct error *err)
 {
 	int rc;
 
-	rc = set_flags(vm, KVM_MEM_LOG_DIRTY_PAGES);
+	rc = kvm_written_start(vm);
+	if (rc == 0)
+		rc = set_flags(vm, KVM_MEM_LOG_DIRTY_PAGES);
 	if (rc < 0)
 		return kvm_error(err, -rc, "cannot start KVM's dirty log");
 	return 0;
@@ -56,6 +58,7 @@ kvm_op_dirty_start(struct engine_vm *vm, struct error *err)
 int
 kvm_op_dirty_stop(struct engine_vm *vm)
 {
+	kvm_written_stop(vm);
 	return set_flags(vm, 0);
 }
 
@@ -92,5 +95,7 @@ kvm_op_dirty_get(struct engine_vm *vm, uint32_t slot, uint64_t *bitmap)
 	rc = kvm_ioctl_ptr(vm->fd, KVM_GET_DIRTY_LOG, &req);
 	if (rc < 0)
 		return rc;
-	return vm->manual_dirty ? clear_log(vm, &reg[slot], bitmap) : 0;
+	rc = vm->manual_dirty ? clear_log(vm, &reg[slot], bitmap) : 0;
+	kvm_written_get(vm, &reg[slot], bitmap);
+	return rc;
 }

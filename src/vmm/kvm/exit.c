@@ -23,8 +23,8 @@ typedef int (*exit_fn)(struct engine_vcpu *vcpu);
 /* ---- failures ---- */
 
 /* Bytes at the vCPU's RIP, through its page tables, page by page. */
-static void
-fetch_bytes(struct engine_vcpu *vcpu)
+void
+kvm_fetch_bytes(struct engine_vcpu *vcpu)
 {
 	struct engine_report *rep = &vcpu->report;
 	struct kvm_translation tr = { 0 };
@@ -61,42 +61,55 @@ kvm_fail(struct engine_vcpu *vcpu, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(vcpu->report.reason, sizeof(vcpu->report.reason), fmt, ap);
 	va_end(ap);
-	fetch_bytes(vcpu);
+	kvm_fetch_bytes(vcpu);
 	return ENGINE_EXIT_FAILED;
 }
 
+static const char *const internal_error_name[] = {
+	[KVM_INTERNAL_ERROR_EMULATION] = "KVM cannot emulate an instruction",
+	[KVM_INTERNAL_ERROR_SIMUL_EX] = "exceptions at the same time in KVM",
+	[KVM_INTERNAL_ERROR_DELIVERY_EV] =
+	    "an exit while an event was being delivered",
+	[KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] =
+	    "an exit that KVM does not know",
+};
+
+/*
+ * What KVM tried to emulate is surer than a second look, and cheap: this may
+ * be one of thousands a second, and none that ends the machine.
+ */
 static int
-exit_internal_error(struct engine_vcpu *vcpu)
+exit_emulation(struct engine_vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
-	static const char *const name[] = {
-		[KVM_INTERNAL_ERROR_EMULATION] =
-		    "KVM cannot emulate an instruction",
-		[KVM_INTERNAL_ERROR_SIMUL_EX] =
-		    "exceptions at the same time in KVM",
-		[KVM_INTERNAL_ERROR_DELIVERY_EV] =
-		    "an exit while an event was being delivered",
-		[KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] =
-		    "an exit that KVM does not know",
-	};
-	uint32_t sub = run->internal.suberror;
-	unsigned n;
+	unsigned n = run->emulation_failure.insn_size;
 
-	kvm_fail(vcpu, "%s (KVM_EXIT_INTERNAL_ERROR, suberror %u)",
-	    sub < ARRAY_LEN(name) && name[sub] != NULL
-		? name[sub]
-		: "internal error of KVM",
-	    sub);
-	/* What KVM tried to emulate is surer than a second look. */
-	n = run->emulation_failure.insn_size;
-	if (sub == KVM_INTERNAL_ERROR_EMULATION &&
-	    run->emulation_failure.ndata >= 3 &&
+	snprintf(vcpu->report.reason, sizeof(vcpu->report.reason),
+	    "%s (KVM_EXIT_INTERNAL_ERROR, suberror %u)",
+	    internal_error_name[KVM_INTERNAL_ERROR_EMULATION],
+	    KVM_INTERNAL_ERROR_EMULATION);
+	vcpu->report.insn_len = 0;
+	if (run->emulation_failure.ndata >= 3 &&
 	    (run->emulation_failure.flags & EMULATION_HAS_BYTES) && n != 0 &&
 	    n <= sizeof(vcpu->report.insn)) {
 		memcpy(vcpu->report.insn, run->emulation_failure.insn_bytes, n);
 		vcpu->report.insn_len = n;
 	}
-	return ENGINE_EXIT_FAILED;
+	return vcpu->vm->stepped ? ENGINE_EXIT_EMULATION : ENGINE_EXIT_FAILED;
+}
+
+static int
+exit_internal_error(struct engine_vcpu *vcpu)
+{
+	const uint32_t sub = vcpu->run->internal.suberror;
+	const char *name = NULL;
+
+	if (sub == KVM_INTERNAL_ERROR_EMULATION)
+		return exit_emulation(vcpu);
+	if (sub < ARRAY_LEN(internal_error_name))
+		name = internal_error_name[sub];
+	return kvm_fail(vcpu, "%s (KVM_EXIT_INTERNAL_ERROR, suberror %u)",
+	    name != NULL ? name : "internal error of KVM", sub);
 }
 
 static int

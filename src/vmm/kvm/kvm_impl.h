@@ -49,6 +49,10 @@ struct engine_vm {
 	bool strict_msr;
 	bool x2apic_format; /* KVM_X2APIC_API_USE_32BIT_IDS is on */
 	bool manual_dirty; /* KVM_CLEAR_DIRTY_LOG is needed */
+	bool stepped; /* another engine executes what KVM cannot */
+	/* By slot: pages that it wrote while the log is on. step.c */
+	uint64_t *written[MEM_MAX_REGIONS];
+	_Atomic bool log_on;
 	size_t run_size;
 	uint32_t saved_msr[KVM_MAX_SAVED_MSRS];
 	size_t nsaved_msrs;
@@ -77,6 +81,8 @@ struct engine_vcpu {
 	_Atomic bool nmi;
 	int vector; /* acknowledged at the PIC, not yet KVM's; or -1 */
 	bool queued; /* a PIC vector may be inside KVM, undelivered */
+	bool stepping; /* vcpu_single_step */
+	struct kvm_vcpu_events step_events; /* as step.c has read them */
 	struct engine_report report;
 };
 
@@ -97,7 +103,23 @@ int kvm_op_cpuid_supported(
 /* Completes the table with the frequency that the vCPU's TSC has. */
 int kvm_set_cpuid(int vcpu_fd, const struct cpuid_table *tab);
 
+/* step.c */
+extern const struct engine_stepped_ops kvm_stepped_ops;
+void kvm_enable_emulation_exits(int vm_fd);
+int kvm_written_start(struct engine_vm *vm); /* the log is about to start */
+void kvm_written_stop(struct engine_vm *vm);
+/* Add to a bitmap of the log what was written past KVM. */
+void kvm_written_get(
+    struct engine_vm *vm, const struct mem_region *reg, uint64_t *bitmap);
+void kvm_written_free(struct engine_vm *vm);
+
 /* msr.c */
+/*
+ * An MSR that KVM does not know: does the access fault? *ret_value: what a read
+ * gives if not.
+ */
+bool kvm_unknown_msr(struct engine_vcpu *vcpu, uint32_t index, const char *what,
+    uint64_t *ret_value);
 void kvm_find_saved_msrs(struct engine_vm *vm, int vcpu_fd);
 int kvm_enable_msr_exits(int vm_fd);
 /* KVM_EXIT_X86_RDMSR and _WRMSR: an MSR that KVM does not know. */
@@ -137,11 +159,21 @@ void kvm_poke(struct engine_vcpu *vcpu);
 #define KVM_EXIT_GO_ON (-1)
 /* What a return of KVM_RUN means: an enum engine_exit, or GO_ON. */
 int kvm_handle_exit(struct engine_vcpu *vcpu);
+/* The bytes at the vCPU's RIP into its report. */
+void kvm_fetch_bytes(struct engine_vcpu *vcpu);
 /* Note why the vCPU cannot go on, with the bytes at its RIP. */
 int kvm_fail(struct engine_vcpu *vcpu, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* state.c */
+int kvm_get_regs(struct engine_vcpu *vcpu, struct vcpu_state *st);
+int kvm_set_gprs(struct engine_vcpu *vcpu, const struct vcpu_state *st);
+int kvm_set_sregs(struct engine_vcpu *vcpu, const struct vcpu_state *st);
+int kvm_get_xsave(struct engine_vcpu *vcpu, struct vcpu_state *st);
+int kvm_set_xsave(struct engine_vcpu *vcpu, const struct vcpu_state *st);
+int kvm_get_debugregs(struct engine_vcpu *vcpu, struct vcpu_state *st);
+int kvm_set_debugregs(struct engine_vcpu *vcpu, const struct vcpu_state *st);
+void kvm_events_from(const struct kvm_vcpu_events *k, struct vcpu_state *st);
 int kvm_op_vcpu_get(struct engine_vcpu *vcpu, struct vcpu_state *ret);
 int kvm_op_vcpu_set(struct engine_vcpu *vcpu, const struct vcpu_state *st);
 

@@ -136,34 +136,36 @@ find_quiet(uint32_t index)
 	return NULL;
 }
 
-/* Does the access fault? Sets *ret_value to what a read gives otherwise. */
-static bool
-unknown_msr(struct engine_vcpu *vcpu, const char *what, uint64_t *ret_value)
+bool
+kvm_unknown_msr(struct engine_vcpu *vcpu, uint32_t index, const char *what,
+    uint64_t *ret_value)
 {
 	static struct log_limit limit;
-	const struct quiet_msr *quiet = find_quiet(vcpu->run->msr.index);
+	const struct quiet_msr *quiet = find_quiet(index);
 
 	*ret_value = quiet != NULL ? quiet->value : 0;
 	if (quiet == NULL && log_enabled(LOG_DEBUG))
 		log_ratelimited(&limit, LOG_DEBUG, "kvm",
-		    "vCPU %u %s unknown MSR 0x%x", vcpu->id, what,
-		    vcpu->run->msr.index);
+		    "vCPU %u %s unknown MSR 0x%x", vcpu->id, what, index);
 	return quiet == NULL && vcpu->vm->strict_msr;
 }
 
 void
 kvm_exit_rdmsr(struct engine_vcpu *vcpu)
 {
+	struct kvm_run *run = vcpu->run;
 	uint64_t value;
 
-	vcpu->run->msr.error = unknown_msr(vcpu, "reads", &value);
-	vcpu->run->msr.data = value;
+	run->msr.error = kvm_unknown_msr(vcpu, run->msr.index, "reads", &value);
+	run->msr.data = value;
 }
 
 void
 kvm_exit_wrmsr(struct engine_vcpu *vcpu)
 {
+	struct kvm_run *run = vcpu->run;
 	uint64_t unused;
 
-	vcpu->run->msr.error = unknown_msr(vcpu, "writes", &unused);
+	run->msr.error =
+	    kvm_unknown_msr(vcpu, run->msr.index, "writes", &unused);
 }

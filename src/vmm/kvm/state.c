@@ -142,8 +142,8 @@ regs_to_kvm(const struct vcpu_state *st, struct kvm_regs *k)
 
 /* ---- events ---- */
 
-static void
-events_from_kvm(const struct kvm_vcpu_events *k, struct vcpu_state *st)
+void
+kvm_events_from(const struct kvm_vcpu_events *k, struct vcpu_state *st)
 {
 	st->exc_injected = k->exception.injected;
 	st->exc_vector = k->exception.nr;
@@ -244,8 +244,8 @@ set_lapic(struct engine_vcpu *vcpu, const struct vcpu_state *st)
 	return kvm_ioctl_ptr(vcpu->fd, KVM_SET_LAPIC, &k);
 }
 
-static int
-get_xsave(struct engine_vcpu *vcpu, struct vcpu_state *st)
+int
+kvm_get_xsave(struct engine_vcpu *vcpu, struct vcpu_state *st)
 {
 	struct kvm_xcrs xcrs;
 	struct kvm_xsave xsave;
@@ -263,8 +263,8 @@ get_xsave(struct engine_vcpu *vcpu, struct vcpu_state *st)
 	return 0;
 }
 
-static int
-set_xsave(struct engine_vcpu *vcpu, const struct vcpu_state *st)
+int
+kvm_set_xsave(struct engine_vcpu *vcpu, const struct vcpu_state *st)
 {
 	struct kvm_xcrs xcrs = { .nr_xcrs = 1,
 		.xcrs = { { .value = st->xcr0 } } };
@@ -333,8 +333,8 @@ set_msrs(struct engine_vcpu *vcpu, const struct vcpu_state *st)
 	return 0;
 }
 
-static int
-get_debugregs(struct engine_vcpu *vcpu, struct vcpu_state *st)
+int
+kvm_get_debugregs(struct engine_vcpu *vcpu, struct vcpu_state *st)
 {
 	struct kvm_debugregs k;
 	int rc;
@@ -348,8 +348,8 @@ get_debugregs(struct engine_vcpu *vcpu, struct vcpu_state *st)
 	return 0;
 }
 
-static int
-set_debugregs(struct engine_vcpu *vcpu, const struct vcpu_state *st)
+int
+kvm_set_debugregs(struct engine_vcpu *vcpu, const struct vcpu_state *st)
 {
 	struct kvm_debugregs k = { .dr6 = st->dr[6], .dr7 = st->dr[7] };
 
@@ -370,7 +370,7 @@ get_events(struct engine_vcpu *vcpu, struct vcpu_state *st)
 		rc = kvm_ioctl_ptr(vcpu->fd, KVM_GET_VCPU_EVENTS, &events);
 	if (rc != 0)
 		return rc;
-	events_from_kvm(&events, st);
+	kvm_events_from(&events, st);
 	st->run_state = run_state_from_kvm(mp.mp_state);
 	if (atomic_load(&vcpu->nmi))
 		st->nmi_pending = 1;
@@ -393,28 +393,56 @@ set_events(struct engine_vcpu *vcpu, const struct vcpu_state *st)
 }
 
 int
-kvm_op_vcpu_get(struct engine_vcpu *vcpu, struct vcpu_state *ret)
+kvm_get_regs(struct engine_vcpu *vcpu, struct vcpu_state *st)
 {
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
+	int rc;
+
+	rc = kvm_ioctl_ptr(vcpu->fd, KVM_GET_REGS, &regs);
+	if (rc == 0)
+		rc = kvm_ioctl_ptr(vcpu->fd, KVM_GET_SREGS, &sregs);
+	if (rc != 0)
+		return rc;
+	regs_from_kvm(&regs, st);
+	sregs_from_kvm(&sregs, st);
+	return 0;
+}
+
+int
+kvm_set_gprs(struct engine_vcpu *vcpu, const struct vcpu_state *st)
+{
+	struct kvm_regs regs;
+
+	regs_to_kvm(st, &regs);
+	return kvm_ioctl_ptr(vcpu->fd, KVM_SET_REGS, &regs);
+}
+
+int
+kvm_set_sregs(struct engine_vcpu *vcpu, const struct vcpu_state *st)
+{
+	struct kvm_sregs sregs;
+
+	sregs_to_kvm(st, &sregs);
+	return kvm_ioctl_ptr(vcpu->fd, KVM_SET_SREGS, &sregs);
+}
+
+int
+kvm_op_vcpu_get(struct engine_vcpu *vcpu, struct vcpu_state *ret)
+{
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
 	kvm_settle_extint(vcpu);
 	rc = get_events(vcpu, ret);
 	if (rc == 0)
-		rc = kvm_ioctl_ptr(vcpu->fd, KVM_GET_REGS, &regs);
+		rc = kvm_get_regs(vcpu, ret);
 	if (rc == 0)
-		rc = kvm_ioctl_ptr(vcpu->fd, KVM_GET_SREGS, &sregs);
-	if (rc != 0)
-		return rc;
-	regs_from_kvm(&regs, ret);
-	sregs_from_kvm(&sregs, ret);
-	rc = get_lapic(vcpu, ret);
+		rc = get_lapic(vcpu, ret);
 	if (rc == 0)
-		rc = get_xsave(vcpu, ret);
+		rc = kvm_get_xsave(vcpu, ret);
 	if (rc == 0)
-		rc = get_debugregs(vcpu, ret);
+		rc = kvm_get_debugregs(vcpu, ret);
 	if (rc == 0)
 		rc = get_msrs(vcpu, ret);
 	return rc;
@@ -423,23 +451,19 @@ kvm_op_vcpu_get(struct engine_vcpu *vcpu, struct vcpu_state *ret)
 int
 kvm_op_vcpu_set(struct engine_vcpu *vcpu, const struct vcpu_state *st)
 {
-	struct kvm_sregs sregs;
-	struct kvm_regs regs;
 	int rc;
 
-	sregs_to_kvm(st, &sregs);
-	regs_to_kvm(st, &regs);
-	rc = kvm_ioctl_ptr(vcpu->fd, KVM_SET_SREGS, &sregs);
+	rc = kvm_set_sregs(vcpu, st);
 	if (rc == 0)
-		rc = kvm_ioctl_ptr(vcpu->fd, KVM_SET_REGS, &regs);
+		rc = kvm_set_gprs(vcpu, st);
 	if (rc == 0)
-		rc = set_xsave(vcpu, st);
+		rc = kvm_set_xsave(vcpu, st);
 	if (rc == 0)
 		rc = set_lapic(vcpu, st);
 	if (rc == 0)
 		rc = set_msrs(vcpu, st); /* the deadline needs the LAPIC */
 	if (rc == 0)
-		rc = set_debugregs(vcpu, st);
+		rc = kvm_set_debugregs(vcpu, st);
 	if (rc == 0)
 		rc = set_events(vcpu, st);
 	return rc;

@@ -183,6 +183,8 @@ kvm_op_vcpu_run(struct engine_vcpu *vcpu)
 void
 kvm_op_vcpu_report(struct engine_vcpu *vcpu, struct engine_report *ret)
 {
+	if (vcpu->report.insn_len == 0)
+		kvm_fetch_bytes(vcpu);
 	*ret = vcpu->report;
 }
 
@@ -191,6 +193,7 @@ kvm_op_vcpu_single_step(struct engine_vcpu *vcpu, bool on)
 {
 	struct kvm_guest_debug req = { 0 };
 
+	vcpu->stepping = on;
 	if (on)
 		req.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
 	return kvm_ioctl_ptr(vcpu->fd, KVM_SET_GUEST_DEBUG, &req);

@@ -54,6 +54,8 @@ set_features(struct engine_vm *vm, const struct engine_vm_config *conf,
 			    err, -rc, "KVM refuses APIC ids above 254");
 		vm->x2apic_format = true;
 	}
+	if (vm->stepped)
+		kvm_enable_emulation_exits(vm->fd);
 	if (kvm_has(vm->fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) > 0)
 		vm->manual_dirty =
 		    kvm_enable(vm->fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
@@ -118,6 +120,7 @@ kvm_op_vm_destroy(struct engine_vm *vm)
 	if (vm == NULL)
 		return;
 	fd_close(&vm->fd);
+	kvm_written_free(vm);
 	pthread_mutex_destroy(&vm->route_lock);
 	free(vm->slot);
 	free(vm);
@@ -138,6 +141,7 @@ kvm_op_vm_create(const struct engine_vm_config *conf, struct engine_vm **ret,
 	vm->machine = conf->machine;
 	vm->mem = conf->mem;
 	vm->strict_msr = conf->strict_msr;
+	vm->stepped = conf->stepped;
 	pthread_mutex_init(&vm->route_lock, NULL);
 	rc = vm_init(vm, conf, err);
 	if (rc != 0) {
@@ -173,4 +177,5 @@ const struct engine_ops engine_kvm = {
 	.dirty_start = kvm_op_dirty_start,
 	.dirty_stop = kvm_op_dirty_stop,
 	.dirty_get = kvm_op_dirty_get,
+	.stepped = &kvm_stepped_ops,
 };

@@ -10,6 +10,7 @@
 #include "vmm/soft/exec.h"
 #include "vmm/soft/lockstep.h"
 #include "vmm/soft/mmu.h"
+#include "vmm/soft/step.h"
 #include "vmm/soft/vm.h"
 
 #define ARENA_SIZE (UINT64_C(64) << 20)
@@ -177,6 +178,10 @@ soft_code_written(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 
 	if (r == NULL || (unlikely(cpu->ls != NULL) && soft_is_shadow(cpu)))
 		return;
+	if (cpu->stepper != NULL) {
+		soft_step_written(cpu, pa, size);
+		return;
+	}
 	page = soft_page_no(r, pa);
 	mask = line_mask(pa, size);
 	if (unlikely(atomic_load_explicit(&vm->dirty_on, memory_order_relaxed)))
@@ -207,6 +212,8 @@ soft_code_write_needs_slow(struct soft_cpu *cpu, uint64_t pa, bool write)
 	struct soft_cpu *other;
 	uint64_t bit;
 
+	if (cpu->stepper != NULL)
+		return true; /* its owner is told of each store */
 	if (unlikely(cpu->ls != NULL) && !soft_lockstep_told(cpu, pa))
 		return true;
 	/* Before the bitmaps are read: see first_code() */

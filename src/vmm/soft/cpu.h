@@ -173,6 +173,7 @@ struct soft_code; /* block cache of a vCPU, code.h */
 struct soft_executor; /* what runs blocks, exec.h */
 struct soft_watch;
 struct soft_lockstep; /* lockstep.h */
+struct engine_stepper; /* step.h */
 
 struct soft_cpu {
 	/* what the fast paths touch */
@@ -268,6 +269,7 @@ struct soft_cpu {
 	unsigned id;
 	uint32_t apic_id;
 	struct soft_vm *vm;
+	struct engine_stepper *stepper; /* runs for another engine, or NULL */
 	struct lapic *lapic;
 	struct soft_code *code;
 	const struct soft_executor *exec;

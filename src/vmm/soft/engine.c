@@ -86,8 +86,8 @@ soft_cpuid_supported(
 
 /* ---- VM ---- */
 
-static void
-map_regions(struct soft_vm *vm)
+void
+soft_vm_map_regions(struct soft_vm *vm)
 {
 	const struct mem_region *r;
 	size_t n = vm_mem_regions(vm->mem, &r);
@@ -169,7 +169,7 @@ soft_vm_create(const struct engine_vm_config *conf, struct engine_vm **ret,
 	vm->tsc_base = soft_host_tsc();
 	vm->max_cpus = conf->max_vcpus;
 	pthread_mutex_init(&vm->lock, NULL);
-	map_regions(vm);
+	soft_vm_map_regions(vm);
 	vm->cpus = calloc(conf->max_vcpus, sizeof(vm->cpus[0]));
 	vm->deadline = calloc(conf->max_vcpus, sizeof(vm->deadline[0]));
 	p = mmap(NULL, vm->npages, PROT_READ | PROT_WRITE,

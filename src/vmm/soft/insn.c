@@ -70,7 +70,8 @@ static soft_insn_fn *const table[X86_MN_COUNT] = {
 	MN1(VMMCALL, vmcall),
 
 	MN1(FXSAVE, fxsave), MN1(FXRSTOR, fxsave), MN1(XSAVE, xsave),
-	MN1(XSAVEOPT, xsave), MN1(XRSTOR, xsave), MN1(XGETBV, xgetbv),
+	MN1(XSAVEOPT, xsave), MN1(XSAVEC, xsave), MN1(XSAVES, xsave),
+	MN1(XRSTOR, xsave), MN1(XRSTORS, xsave), MN1(XGETBV, xgetbv),
 	MN1(XSETBV, xgetbv),
 };
 /* clang-format on */

@@ -7,6 +7,7 @@
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/lockstep.h"
 #include "vmm/soft/mmu.h"
+#include "vmm/soft/step.h"
 #include "vmm/soft/vm.h"
 
 /* Outside memory: at most 8 bytes, a power of two, in one go. */
@@ -20,7 +21,9 @@ device_read1(struct soft_cpu *cpu, uint64_t pa, unsigned size)
 	    soft_lockstep_replay(cpu, pa, size, false, &v))
 		return v;
 	if (soft_is_lapic(cpu, pa)) {
-		v = lapic_mmio_read(cpu->lapic, pa & 0xff0);
+		v = cpu->stepper != NULL
+		    ? soft_step_apic_read(cpu, pa & 0xff0)
+		    : lapic_mmio_read(cpu->lapic, pa & 0xff0);
 		v >>= 8 * (pa & 15 & 7);
 	} else {
 		soft_fp_sync(cpu);
@@ -42,6 +45,8 @@ device_write1(struct soft_cpu *cpu, uint64_t pa, unsigned size, uint64_t v)
 		soft_lockstep_io(cpu, pa, size, true, v);
 	}
 	if (soft_is_lapic(cpu, pa)) {
+		if (cpu->stepper != NULL)
+			soft_fail(cpu, "a write to the local APIC's page");
 		if ((pa & 3) == 0)
 			lapic_mmio_write(cpu->lapic, pa & 0xfff, (uint32_t)v);
 		return;
@@ -358,7 +363,8 @@ soft_lock_begin(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
 	unsigned first;
 
-	if (likely((lin & 63) + size <= 64))
+	/* A stepper can't stop the others: they are not of this engine. */
+	if (likely((lin & 63) + size <= 64) || cpu->stepper != NULL)
 		return soft_rmw_begin(cpu, lin, size);
 	cpu->rmw_size = 0;
 	first = rmw_translate(cpu, lin, size);

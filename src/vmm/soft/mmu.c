@@ -57,24 +57,31 @@ host_of(struct soft_cpu *cpu, uint64_t pa, bool *ret_ram)
 }
 
 /*
- * Set A (and D) in a table entry. false: the entry changed under us, walk
- * again.
+ * Set A (and D) in the table entry at pa. false: the entry changed under us,
+ * walk again.
  */
 static bool
 set_bits(struct soft_cpu *cpu, uint64_t pa, void *p, bool wide, uint64_t old,
     uint64_t bits)
 {
 	uint32_t old32 = (uint32_t)old;
+	bool ok;
 
 	if ((old & bits) == bits)
 		return true;
 	if (unlikely(cpu->ls != NULL))
 		soft_lockstep_pte(cpu, pa, bits);
 	if (wide)
-		return __atomic_compare_exchange_n((uint64_t *)p, &old,
+		ok = __atomic_compare_exchange_n((uint64_t *)p, &old,
 		    old | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-	return __atomic_compare_exchange_n((uint32_t *)p, &old32,
-	    old32 | (uint32_t)bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	else
+		ok = __atomic_compare_exchange_n((uint32_t *)p, &old32,
+		    old32 | (uint32_t)bits, false, __ATOMIC_SEQ_CST,
+		    __ATOMIC_SEQ_CST);
+	/* A store like any other to those who log them. */
+	if (ok)
+		soft_code_written(cpu, pa, wide ? 8 : 4);
+	return ok;
 }
 
 struct level {
@@ -287,10 +294,10 @@ fill(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 	e->host = host;
 	m->pa = w->pa;
 	m->shift = (uint8_t)w->shift;
-	m->global = w->global;
+	m->global = w->global && cpu->stepper == NULL;
 	if (w->shift > 12)
 		cpu->large_seen |= UINT64_C(1) << (lin >> 30 & 63);
-	if (!w->global)
+	if (!m->global)
 		list_nonglobal(cpu, mmu, i);
 	if (acc == SOFT_FETCH) {
 		e->x = page;

@@ -5,6 +5,7 @@
  * Documentation/virt/kvm/x86/msr.rst.
  */
 #include "vmm/soft/insn.h"
+#include "vmm/soft/step.h"
 #include "vmm/soft/vm.h"
 
 enum {
@@ -141,6 +142,8 @@ soft_msr_read(struct soft_cpu *cpu, uint32_t msr, uint64_t *ret)
 {
 	uint64_t *p = storage(cpu, msr);
 
+	if (cpu->stepper != NULL)
+		return soft_step_msr(cpu, msr, false, ret);
 	if (p != NULL) {
 		*ret = *p;
 		return true;
@@ -261,6 +264,8 @@ soft_msr_write(struct soft_cpu *cpu, uint32_t msr, uint64_t v)
 {
 	uint64_t *p = storage(cpu, msr);
 
+	if (cpu->stepper != NULL)
+		return soft_step_msr(cpu, msr, true, &v);
 	if (p == NULL) {
 		if (msr == MSR_TSC_DEADLINE ||
 		    (msr >= MSR_X2APIC && msr < MSR_X2APIC + 0x100)) {

@@ -322,6 +322,8 @@ run(struct soft_cpu *cpu)
 		return ENGINE_EXIT_FAILED;
 	case SOFT_LEAVE_RESTART:
 		restarted(cpu);
+		if (cpu->stepper != NULL)
+			return ENGINE_EXIT_DEBUG;
 		break;
 	default:
 		cpu->delivering = -1;

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "vmm/soft/debug.h"
+#include "base/str.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/run.h"
@@ -103,6 +104,10 @@ soft_cpu_features(struct soft_cpu *cpu)
 		cpuid_lookup(cpu->cpuid, 0xd, 1, r);
 		if (r[0] & 1)
 			cpu->features |= UINT64_C(1) << X86_FEAT_XSAVEOPT;
+		if (r[0] & 2)
+			cpu->features |= UINT64_C(1) << X86_FEAT_XSAVEC;
+		if (r[0] & 8)
+			cpu->features |= UINT64_C(1) << X86_FEAT_XSAVES;
 	}
 	cpuid_lookup(cpu->cpuid, 0x80000008, 0, r);
 	bits = r[0] & 0xff;
@@ -133,12 +138,8 @@ get_events(struct soft_cpu *cpu, struct vcpu_state *s)
 }
 
 void
-soft_cpu_get(struct soft_cpu *cpu, struct vcpu_state *s)
+soft_cpu_get_core(struct soft_cpu *cpu, struct vcpu_state *s)
 {
-	size_t n = sizeof(saved_msrs) / sizeof(saved_msrs[0]);
-	uint64_t bv = 3, v;
-
-	memset(s, 0, sizeof(*s));
 	memcpy(s->gpr, cpu->gpr, sizeof(s->gpr));
 	s->rip = cpu->rip;
 	s->rflags = soft_rflags(cpu);
@@ -156,9 +157,19 @@ soft_cpu_get(struct soft_cpu *cpu, struct vcpu_state *s)
 	s->cr4 = cpu->cr4;
 	s->cr8 = lapic_cr8(cpu->lapic);
 	s->efer = cpu->efer;
-	s->apic_base = lapic_base(cpu->lapic);
 	s->xcr0 = cpu->xcr0;
 	memcpy(s->dr, cpu->dr, sizeof(s->dr));
+}
+
+void
+soft_cpu_get(struct soft_cpu *cpu, struct vcpu_state *s)
+{
+	size_t n = sizeof(saved_msrs) / sizeof(saved_msrs[0]);
+	uint64_t v;
+
+	memset(s, 0, sizeof(*s));
+	soft_cpu_get_core(cpu, s);
+	s->apic_base = lapic_base(cpu->lapic);
 	get_events(cpu, s);
 	for (size_t i = 0; i < n; i++) {
 		if (!soft_msr_read(cpu, saved_msrs[i], &v))
@@ -166,17 +177,14 @@ soft_cpu_get(struct soft_cpu *cpu, struct vcpu_state *s)
 		s->msrs[s->nmsrs].index = saved_msrs[i];
 		s->msrs[s->nmsrs++].value = v;
 	}
-	soft_fp_sync(cpu);
-	if (soft_has(cpu, X86_FEAT_AVX))
-		bv = 7;
-	memcpy(s->xsave, cpu->xsave, 832);
-	memcpy(s->xsave + SOFT_XSTATE_BV, &bv, 8);
-	s->xsave_size = bv & 4 ? 832 : 576;
+	soft_cpu_get_xsave(cpu, s);
 	lapic_save(cpu->lapic, s->lapic);
 }
 
-static void
-set_xsave(struct soft_cpu *cpu, const struct vcpu_state *s)
+#define KNOWN_XSAVE 832u /* x87, SSE, AVX */
+
+void
+soft_cpu_set_xsave(struct soft_cpu *cpu, const struct vcpu_state *s)
 {
 	uint64_t bv = 3;
 
@@ -199,16 +207,50 @@ set_xsave(struct soft_cpu *cpu, const struct vcpu_state *s)
 		memcpy(cpu->xsave + SOFT_XMM(0), s->xsave + SOFT_XMM(0), 256);
 	if ((bv & 4) && s->xsave_size >= 832)
 		memcpy(cpu->xsave + SOFT_YMMH(0), s->xsave + SOFT_YMMH(0), 256);
+	/* A stepper saves and restores what it cannot compute with. */
+	if (cpu->stepper != NULL && s->xsave_size > KNOWN_XSAVE)
+		memcpy(cpu->xsave + KNOWN_XSAVE, s->xsave + KNOWN_XSAVE,
+		    s->xsave_size - KNOWN_XSAVE);
 }
 
-int
-soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
+/* Returns whether it was different. */
+static bool
+copy_part(struct vcpu_state *s, const struct soft_cpu *cpu, unsigned off,
+    unsigned size)
+{
+	if (memcmp(s->xsave + off, cpu->xsave + off, size) == 0)
+		return false;
+	memcpy(s->xsave + off, cpu->xsave + off, size);
+	return true;
+}
+
+void
+soft_cpu_get_xsave(struct soft_cpu *cpu, struct vcpu_state *s)
+{
+	bool avx = soft_has(cpu, X86_FEAT_AVX), new;
+	uint64_t bv;
+
+	soft_fp_sync(cpu);
+	new = copy_part(s, cpu, 0, SOFT_MXCSR + 4);
+	new |= copy_part(s, cpu, SOFT_ST(0), 128 + 256);
+	if (avx)
+		new |= copy_part(s, cpu, SOFT_YMMH(0), 256);
+	s->xsave_size = MAX(s->xsave_size, avx ? KNOWN_XSAVE : 576u);
+	memcpy(&bv, s->xsave + SOFT_XSTATE_BV, 8);
+	if (cpu->stepper != NULL &&
+	    copy_part(s, cpu, KNOWN_XSAVE, VCPU_STATE_XSAVE - KNOWN_XSAVE))
+		bv |= cpu->xcr0 & ~UINT64_C(7);
+	/* Else what was in its initial state still is. */
+	if (new)
+		bv |= avx ? 7 : 3;
+	memcpy(s->xsave + SOFT_XSTATE_BV, &bv, 8);
+}
+
+void
+soft_cpu_set_core(struct soft_cpu *cpu, const struct vcpu_state *s)
 {
 	unsigned ss_dpl = X86_ATTR_DPL(s->seg[X86_SS].attr);
 
-	if (s->run_state > VCPU_HALTED || s->nmsrs > VCPU_STATE_MSRS ||
-	    s->xsave_size > VCPU_STATE_XSAVE)
-		return -EINVAL;
 	memcpy(cpu->gpr, s->gpr, sizeof(s->gpr));
 	cpu->rip = s->rip;
 	cpu->rflags = 2;
@@ -223,14 +265,28 @@ soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
 	cpu->cr4 = s->cr4;
 	soft_fp_recheck(cpu);
 	cpu->efer = s->efer;
-	cpu->xcr0 = (s->xcr0 & (soft_has(cpu, X86_FEAT_AVX) ? 7 : 3)) | 1;
 	memcpy(cpu->dr, s->dr, sizeof(s->dr));
 	cpu->debug = 0;
 	cpu->debug_hits = 0;
 	soft_debug_changed(cpu);
 	cpu->cpl = (s->cr0 & X86_CR0_PE) ? (uint8_t)ss_dpl : 0;
 	soft_set_rflags(cpu, s->rflags);
-	set_xsave(cpu, s);
+	cpu->run_state = s->run_state;
+	cpu->shadow = s->shadow;
+	cpu->sti_at = ~UINT64_C(0);
+	cpu->nmi_masked = s->nmi_masked;
+	cpu->delivering = -1;
+}
+
+int
+soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
+{
+	if (s->run_state > VCPU_HALTED || s->nmsrs > VCPU_STATE_MSRS ||
+	    s->xsave_size > VCPU_STATE_XSAVE)
+		return -EINVAL;
+	soft_cpu_set_core(cpu, s);
+	cpu->xcr0 = (s->xcr0 & (soft_has(cpu, X86_FEAT_AVX) ? 7 : 3)) | 1;
+	soft_cpu_set_xsave(cpu, s);
 	lapic_set_base(cpu->lapic, s->apic_base);
 	lapic_restore(cpu->lapic, s->lapic);
 	lapic_set_cr8(cpu->lapic, s->cr8 & 15);
@@ -241,12 +297,7 @@ soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
 		soft_load_pdptes(cpu, cpu->cr3);
 	for (uint32_t i = 0; i < s->nmsrs; i++)
 		soft_msr_write(cpu, s->msrs[i].index, s->msrs[i].value);
-	cpu->run_state = s->run_state;
-	cpu->shadow = s->shadow;
-	cpu->sti_at = ~UINT64_C(0);
-	cpu->nmi_masked = s->nmi_masked;
 	atomic_store(&cpu->nmi_pending, s->nmi_pending);
-	cpu->delivering = -1;
 	atomic_fetch_or(&cpu->request, SOFT_REQ_EVENT);
 	return 0;
 }

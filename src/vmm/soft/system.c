@@ -7,6 +7,7 @@
 #include "vmm/soft/debug.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
+#include "vmm/soft/step.h"
 #include "vmm/soft/vm.h"
 
 void
@@ -116,6 +117,7 @@ INSN(cpuid)
 {
 	uint32_t r[4], leaf = (uint32_t)cpu->gpr[X86_RAX];
 
+	soft_step_refuse(cpu, "CPUID");
 	cpuid_lookup(cpu->cpuid, leaf, (uint32_t)cpu->gpr[X86_RCX], r);
 	if (leaf == 1) {
 		r[2] &= ~(1u << 27);
@@ -541,6 +543,7 @@ INSN(arpl)
 INSN(invlpg)
 {
 	soft_need_cpl0(cpu);
+	soft_step_refuse(cpu, "INVLPG");
 	soft_tlb_invlpg(cpu,
 	    cpu->mode == 8
 		? soft_ea_offset(cpu, in) + cpu->segbase[in->seg]
@@ -550,6 +553,7 @@ INSN(invlpg)
 INSN(invpcid)
 {
 	soft_need_cpl0(cpu);
+	soft_step_refuse(cpu, "INVPCID");
 	soft_tlb_flush(cpu, true);
 }
 

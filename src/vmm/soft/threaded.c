@@ -89,6 +89,8 @@ make_single(struct soft_cpu *cpu)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	memset(ops, 0, sizeof(c->scratch));
 	ops[0].count = ops[1].count = 1;
+	if (cpu->stepper != NULL && len == X86_DECODE_UD)
+		soft_fail(cpu, "an instruction that it does not know");
 	if (decode_error(&ops[0], len, 0))
 		return ops;
 	n = soft_lower(cpu, ops, &c->scratch_insn, 0, SOFT_NO_PA, &end);

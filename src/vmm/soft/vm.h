@@ -62,6 +62,9 @@ struct soft_vm {
 	uint64_t *deadline; /* by vCPU id, host TSC; UINT64_MAX = none */
 };
 
+/* region[] from vm->mem, engine.c */
+void soft_vm_map_regions(struct soft_vm *vm);
+
 /* NULL: not memory. */
 static inline struct soft_region *
 soft_region_of(struct soft_vm *vm, uint64_t pa)

@@ -79,13 +79,69 @@ timer(uint32_t lvt, uint32_t divide, uint32_t count)
 	lapic_write(INITIAL, count);
 }
 
+/* Counts in 1000 ticks of the PM timer, about 279 us each. */
+static uint64_t
+measure(uint32_t divide)
+{
+	uint32_t t0, t, a, b;
+
+	timer(V(0) | MASKED, divide, 0xffffffff);
+	t0 = inl(0x608);
+	a = lapic_read(CURRENT);
+	delay_us(5000);
+	t = (inl(0x608) - t0) & 0xffffff;
+	b = lapic_read(CURRENT);
+	return (uint64_t)(a - b) * 1000 / t;
+}
+
+static bool
+about(uint64_t a, uint64_t b)
+{
+	return a * 20 >= b * 19 && b * 20 >= a * 19;
+}
+
+/* Again if the host took the CPU away between two reads. */
+static bool
+has_rate(uint32_t divide, uint64_t rate)
+{
+	uint64_t got = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		got = measure(divide);
+		if (about(got, rate))
+			return true;
+	}
+	print("# divide register %x: rate %lu, expected %lu\n", divide, got,
+	    rate);
+	return false;
+}
+
+static uint64_t
+steady_rate(uint32_t divide)
+{
+	uint64_t a, b = measure(divide);
+
+	do {
+		a = b;
+		b = measure(divide);
+	} while (!about(a, b));
+	return b;
+}
+
+static bool
+is_requested(void *arg)
+{
+	return bit(IRR, (unsigned)(uint64_t)arg);
+}
+
 static void
 test_timer(void)
 {
 	/* the value of DIVIDE, and by how much it divides (figure 10-10) */
 	static const uint8_t divide[][2] = { { 0xb, 0 }, { 0, 1 }, { 1, 2 },
 		{ 2, 3 }, { 3, 4 }, { 8, 5 }, { 9, 6 }, { 0xa, 7 } };
-	uint32_t a, b, rate = 0, got;
+	uint32_t a, b;
+	uint64_t rate = 0;
 	bool good = true;
 
 	cli();
@@ -99,18 +155,10 @@ test_timer(void)
 	lapic_write(INITIAL, 0);
 	ok(lapic_read(CURRENT) == 0, "initial count 0 stops the timer");
 	for (unsigned i = 0; i < 8; i++) {
-		timer(V(0) | MASKED, divide[i][0], 0xffffffff);
-		a = lapic_read(CURRENT);
-		delay_us(20000);
-		got = a - lapic_read(CURRENT);
 		if (i == 0)
-			rate = got;
-		/* twice too slow a host is no wrong divisor */
-		if (got < (rate >> divide[i][1]) / 2 || got == 0) {
-			print("# divisor %u: %u ticks, %u undivided\n",
-			    1u << divide[i][1], got, rate);
+			rate = steady_rate(divide[i][0]);
+		else if (!has_rate(divide[i][0], rate >> divide[i][1]))
 			good = false;
-		}
 		if (lapic_read(DIVIDE) != divide[i][0])
 			good = false;
 	}
@@ -124,10 +172,10 @@ test_timer(void)
 	ok(!bit(IRR, V(0)) || !sys_is_soft(),
 	    "nor when it is unmasked afterwards (KVM's does)");
 	timer(V(0), 0xb, 1000);
-	delay_us(3000);
-	ok(bit(IRR, V(0)), "one shot requests while IF is clear");
+	ok(wait_until(is_requested, (void *)V(0), 2000),
+	    "one shot requests while IF is clear");
 	sti();
-	ok(within(V(0), 500), "and comes with IF set");
+	ok(within(V(0), 2000), "and comes with IF set");
 	delay_us(3000);
 	ok(irq_count[V(0)] == 1, "once");
 	clear_counts();
@@ -143,13 +191,12 @@ test_timer(void)
 	    "and counts on");
 	lapic_write(LVT_TIMER, V(0) | PERIODIC);
 	clear_counts();
-	ok(within(V(0), 500), "unmasked it comes again");
+	ok(within(V(0), 2000), "unmasked it comes again");
 	/* to one shot while it runs: this period is the last one */
 	lapic_write(LVT_TIMER, V(0));
-	delay_us(20000);
 	clear_counts();
-	delay_us(20000);
-	ok(irq_count[V(0)] == 0, "periodic turned into one shot ends");
+	delay_us(100000);
+	ok(irq_count[V(0)] <= 1, "periodic turned into one shot ends");
 	timer(V(0) | MASKED, 0xb, 0);
 }
 
@@ -170,7 +217,7 @@ test_deadline(void)
 	ok(lapic_read(CURRENT) == 0 && lapic_read(INITIAL) == 0,
 	    "the initial count is ignored in TSC-deadline mode");
 	wrmsr(0x6e0, 1);
-	ok(within(V(1), 500), "a deadline in the past comes at once");
+	ok(within(V(1), 2000), "a deadline in the past comes at once");
 	ok(rdmsr(0x6e0) == 0, "and disarms");
 	clear_counts();
 	wrmsr(0x6e0, rdtsc() + (UINT64_C(1) << 36));
@@ -228,7 +275,7 @@ test_priority(void)
 	ok(good, "requests wait in IRR");
 	norder = 0;
 	sti();
-	delay_us(1000);
+	within(0x44, 2000);
 	cli();
 	good = norder == 5;
 	for (unsigned i = 0; i < 5 && good; i++)
@@ -241,18 +288,17 @@ test_priority(void)
 	self_ipi(0x71);
 	clear_counts();
 	sti();
-	delay_us(1000);
-	ok(irq_count[0x71] == 1, "a class above TPR's comes");
+	ok(within(0x71, 2000), "a class above TPR's comes");
 	ok(irq_count[0x61] == 0 && bit(IRR, 0x61), "TPR's own class waits");
 	lapic_write(TPR, 0x5f);
-	ok(within(0x61, 500), "until TPR falls");
+	ok(within(0x61, 2000), "until TPR falls");
 	lapic_write(TPR, 0x0f);
 	ok(lapic_read(TPR) == 0x0f && lapic_read(PPR) == 0x0f,
 	    "the sub-class of TPR is kept");
 	lapic_write(TPR, 0);
 	irq_handler(0x91, look);
 	self_ipi(0x91);
-	ok(within(0x91, 500), "an interrupt is served");
+	ok(within(0x91, 2000), "an interrupt is served");
 	if (sys_is_soft()) {
 		ok(isr_seen, "ISR has it meanwhile");
 		ok(ppr_seen == 0x90, "and PPR its class (%x)", ppr_seen);
@@ -292,7 +338,7 @@ test_nesting(void)
 	clear_counts();
 	irq_handler(0x51, low_handler);
 	self_ipi(0x51);
-	within(0x49, 500);
+	within(0x49, 2000);
 	ok(counts_inside[1] == 1, "a higher class interrupts a handler");
 	ok(counts_inside[0] == 0, "a lower one does not");
 	ok(irq_count[0x49] == 1, "it comes after EOI");
@@ -329,7 +375,7 @@ test_errors(void)
 	clear_counts();
 	lapic_write(LVT_ERROR, V(3));
 	self_ipi(5);
-	ok(within(V(3), 500), "an illegal vector raises the error interrupt");
+	ok(within(V(3), 2000), "an illegal vector raises the error interrupt");
 	lapic_write(ESR, 0);
 	ok((lapic_read(ESR) & 0x60) != 0, "ESR tells (%x)", lapic_read(ESR));
 	lapic_write(ESR, 0);
@@ -401,7 +447,7 @@ test_dest(const struct dest *d)
 	for (unsigned i = 0; i < 4; i++)
 		hits[i] = 0;
 	lapic_ipi(d->dest, d->icr | 0x4000 | V(8));
-	wait_until(settled, (void *)(uint64_t)d->want, 1000);
+	wait_until(settled, (void *)(uint64_t)d->want, 3000);
 	delay_us(2000); /* for one too many */
 	if (!ok(settled((void *)(uint64_t)d->want), "%s", d->what))
 		print("# %u %u %u %u times\n", hits[0], hits[1], hits[2],
@@ -484,10 +530,10 @@ test_nmi(void)
 	trap_hook = on_nmi;
 	nmi_seen = 0;
 	lapic_ipi(1, 0x400 | 0x4000);
-	ok(wait_until(nmi_on, (void *)2, 1000), "NMI to CPU 1");
+	ok(wait_until(nmi_on, (void *)2, 3000), "NMI to CPU 1");
 	nmi_seen = 0;
 	lapic_ipi(0, 0xc0400 | 0x4000);
-	ok(wait_until(nmi_on, (void *)14, 1000), "NMI to all but self (%x)",
+	ok(wait_until(nmi_on, (void *)14, 3000), "NMI to all but self (%x)",
 	    nmi_seen);
 }
 
@@ -505,26 +551,39 @@ is_again_up(void *arg)
 	return again_up;
 }
 
+static bool
+stands_still(void *arg)
+{
+	uint32_t n = ap_loops[3];
+
+	delay_us(20000);
+	return ap_loops[3] == n;
+}
+
+static bool
+goes_on(void *arg)
+{
+	return ap_loops[2] != (uint64_t)arg;
+}
+
 static void
 test_init(void)
 {
 	uint32_t n;
 
 	lapic_ipi(3, 0x4500);
-	delay_us(10000);
-	n = ap_loops[3];
-	delay_us(20000);
-	ok(ap_loops[3] == n, "INIT stops a CPU");
+	ok(wait_until(stands_still, NULL, 5000), "INIT stops a CPU");
 	for (unsigned i = 0; i < 4; i++)
 		hits[i] = 0;
 	lapic_ipi(3, 0x4000 | V(8));
 	delay_us(5000);
 	ok(hits[3] == 0, "which takes no interrupts");
-	n = ap_loops[2];
 	lapic_ipi(2, 0x4608); /* SIPI to one that runs */
 	delay_us(20000);
-	ok(ap_loops[2] != n, "SIPI to a CPU that runs is ignored");
-	ok(ap_start(3, again) && wait_until(is_again_up, NULL, 1000),
+	n = ap_loops[2];
+	ok(wait_until(goes_on, (void *)(uint64_t)n, 5000),
+	    "SIPI to a CPU that runs is ignored");
+	ok(ap_start(3, again) && wait_until(is_again_up, NULL, 3000),
 	    "it starts again by SIPI");
 }
 

@@ -37,6 +37,13 @@ boot() {
 	grep -q "year $(date +%Y)" out
 }
 
+# nolapic_timer alone leaves Linux without a tick where the CPU has a TSC
+# deadline and ARAT: it then does not set the PIT up.
+@test "ticks by the PIT without the local APIC's timer" {
+	boot 1 poweroff -o boot.cmdline="console=ttyS0 quiet panic=-1 zhyve.run=poweroff nolapic_timer lapic=notscdeadline"
+	grep -q "ZHYVE-GUEST up" out
+}
+
 @test "reboots with exit status 0" {
 	boot 0 reboot
 }

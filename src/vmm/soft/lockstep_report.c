@@ -265,7 +265,7 @@ lockstep_report(struct soft_lockstep *ls, const char *what, const char *note,
 	if (lockstep_mem_differs(ls, &pa))
 		say_memory(ls, pa);
 	snprintf(ls->a->report.reason, sizeof(ls->a->report.reason),
-	    "lock-step: %s differs in %" PRIu64 " instructions from %#" PRIx64
-	    "%s",
+	    "lock-step: difference in %s, %" PRIu64
+	    " instructions from %#" PRIx64 "%s",
 	    what, ls->done, s->rip, note);
 }

@@ -1,13 +1,14 @@
 /*
  * zhyve: bhyve as the first and only program of a zone. It opens nothing: the
  * supervisor hands over the configuration and every descriptor (ipc/ipc.h has
- * the messages), it builds the machine, says so, and waits for
+ * the messages), it builds the machine, locks itself, says so, and waits for
  * the word to run.
  *
  * Descriptors: 3 the control socket; 4 and 5 the other ends of control and
  * console, kept for a supervisor that comes back; 6 a file for the last word.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +21,10 @@
 #include "base/log.h"
 #include "base/passed.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "bhyve.h"
 #include "ipc/ipc.h"
-#include "jail/priv.h"
+#include "jail/lock.h"
 #include "machine/machine.h"
 
 #define CONTROL 3
@@ -32,7 +34,7 @@ struct zhyve {
 	struct config_node *root;
 	struct machine *machine; /* NULL until it is built */
 	struct mevent *control;
-	struct jail_privset privs;
+	struct lock_spec lock;
 	bool run; /* the word was said */
 };
 
@@ -126,6 +128,17 @@ parse_args(struct zhyve *z, const char *const *args, size_t n,
 	return rc;
 }
 
+/* While there is one thread; all that is opened from now on was passed. */
+static int
+close_paths(struct error *err)
+{
+	int rc = lock_paths(err);
+
+	if (rc > 0)
+		log_warn("zhyve", "%s", err->text);
+	return rc < 0 ? rc : 0;
+}
+
 static int
 order_build(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
     struct error *err)
@@ -142,13 +155,15 @@ order_build(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
 	    nvlist_get_u64s(msg, "privs", &privs, &nprivs) < 0 ||
 	    nprivs != JAIL_PRIV_WORDS)
 		return error_set(err, EPROTO, "build: arguments and privs");
-	memcpy(z->privs.bits, privs, sizeof(z->privs.bits));
+	memcpy(z->lock.privs.bits, privs, sizeof(z->lock.privs.bits));
 	rc = parse_args(z, args, n, &action, err);
 	if (rc == 0 && action != OPTIONS_RUN)
 		rc = error_set(err, EINVAL,
 		    "the machine's arguments ask for a text, not a machine");
 	if (rc == 0)
 		rc = machine_check(z->root, err);
+	if (rc == 0)
+		rc = close_paths(err);
 	if (rc == 0)
 		rc = machine_build(z->root, &z->machine, err);
 	return rc;
@@ -258,7 +273,36 @@ on_control(void *arg, int fd, unsigned what)
 
 /* ---- life ---- */
 
-/* Until the machine is built. */
+static void
+lock_thread(enum thread_role role, void *arg)
+{
+	static const enum lock_role roles[] = {
+		[THREAD_VCPU] = LOCK_VCPU,
+		[THREAD_IO] = LOCK_IO,
+	};
+	struct error err = ERROR_INIT;
+
+	if (lock_calls(roles[role], NULL, &err) == 0)
+		return;
+	log_err("zhyve", "%s", err.text);
+	_exit(VM_STOP_ERROR);
+}
+
+/* Threads that wait for blocks already stay under the process's filter. */
+static int
+close_calls(struct zhyve *z, struct error *err)
+{
+	int rc;
+
+	passed_clear();
+	z->lock.kvm = strcmp(machine_engine(z->machine), "kvm") == 0;
+	rc = lock_calls(LOCK_PROCESS, &z->lock, err);
+	if (rc == 0)
+		thread_on_enter(lock_thread, z);
+	return rc;
+}
+
+/* Until the machine is built and locked. */
 static int
 prepare(struct zhyve *z, struct error *err)
 {
@@ -268,10 +312,7 @@ prepare(struct zhyve *z, struct error *err)
 		rc = take_order(z, err);
 	if (rc == 0)
 		rc = error_set(err, EPIPE, "zoneadmd has gone");
-	if (rc < 0)
-		return rc;
-	passed_clear();
-	return 0;
+	return rc < 0 ? rc : close_calls(z, err);
 }
 
 static int
@@ -307,6 +348,8 @@ zhyve_main(void)
 	struct zhyve z = { .root = config_create() };
 	int status;
 
+	/* Executed by descriptor, it would be called by that number. */
+	pthread_setname_np(pthread_self(), "zhyve");
 	/* Writing to a console that nobody reads is no reason to end. */
 	signal(SIGPIPE, SIG_IGN);
 	if (z.root == NULL)

@@ -187,6 +187,15 @@ def fuzz(seconds, tally):
     say(f"fuzz: {time.time() - t0:.0f} s; so far {tally.line()}")
 
 
+def fetch(long):
+    """What the tests boot: the only part that needs the network, once."""
+    cache = TOP / "tests/.cache"
+    subprocess.run([TOP / "tools/kernel.sh", cache / "linux"], check=False)
+    subprocess.run([TOP / "tools/kernel.sh", cache / "linux-6.12", "6.12"], check=False)
+    if long:
+        subprocess.run([TOP / "tools/rootfs.sh", cache / "debian"], check=False)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--long", action="store_true", help="longer fuzzing and engine runs")
@@ -203,7 +212,7 @@ def main():
     def want(name):
         return only is None or name in only
 
-    subprocess.run([TOP / "tools/kernel.sh", TOP / "tests/.cache/linux"], check=False)
+    fetch(a.long)
     if want("gcc"):
         stage("gcc", "build", [], tally, args=["--setup", "long"] if a.long else [],
               timeout=7200 if a.long else 2400)

@@ -8,7 +8,7 @@ packages='
 	liburing-dev libslirp-dev libglib2.0-dev libseccomp-dev
 	libxml2-dev libedit-dev zlib1g-dev
 	acpica-tools binutils
-	ovmf seabios mtools
+	ovmf seabios mtools memtest86+ mmdebstrap e2fsprogs openssl perl
 	bats clang-format cppcheck mandoc
 	busybox-static cpio kmod xz-utils zstd procps socat iproute2 util-linux
 	qemu-system-x86

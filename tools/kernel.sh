@@ -1,22 +1,38 @@
 #!/bin/sh
 # Fetch Debian's cloud kernel and make a small initramfs around busybox.
-#   kernel.sh DIR [PACKAGE]
-# DIR then holds vmlinuz, initrd.img and version. PACKAGE defaults to what
-# linux-image-cloud-amd64 depends on. A complete DIR is left as it is.
+#   kernel.sh DIR [VERSION]
+# DIR then holds vmlinuz, initrd.img and version. VERSION is the beginning of a
+# release's number, 6.1 or 6.12, or a whole package name; without it, it is the
+# release's own kernel. A complete DIR is left as it is.
 set -eu
 dir=$1
 here=$(dirname "$0")
-[ -f "$dir/initrd.img" ] && [ -f "$dir/vmlinuz" ] && [ "$dir/initrd.img" -nt "$0" ] &&
-	[ "$dir/initrd.img" -nt "$here/guest-init" ] && exit 0
+[ -f "$dir/vmlinuz" ] && [ -n "$(find "$dir/initrd.img" -newer "$0" -newer "$here/guest-init" 2>/dev/null)" ] &&
+	exit 0
+wanted=${2:-}
+# The package that the one for all kernels of a version depends on. The oldest
+# version of a release has none of its own.
 find_package()
 {
-	apt-cache depends linux-image-cloud-amd64 2>/dev/null |
-		awk '/Depends: linux-image/ { print $2; exit }'
+	case $wanted in
+	linux-image-*)
+		echo "$wanted"
+		return
+		;;
+	esac
+	for meta in ${wanted:+"linux-image-$wanted-cloud-amd64"} linux-image-cloud-amd64; do
+		apt-cache depends "$meta" 2>/dev/null |
+			awk -v v="linux-image-${wanted:+$wanted.}" '/Depends: linux-image/ && index($2, v) == 1 { print $2 }'
+	done | head -n 1
 }
-pkg=${2:-$(find_package)}
+pkg=$(find_package)
 if [ -z "$pkg" ]; then
 	apt-get update -q >/dev/null
 	pkg=$(find_package)
+fi
+if [ -z "$pkg" ]; then
+	echo "kernel: this system's package sources have no cloud kernel $wanted" >&2
+	exit 1
 fi
 mkdir -p "$dir"
 tmp=$(mktemp -d "$dir/tmp.XXXXXX")
@@ -39,7 +55,9 @@ cp /bin/busybox "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
 cp "$here/guest-init" "$root/init"
 chmod 755 "$root/init"
-# The modules that virtio devices need, and theirs.
+# The modules that virtio devices need, and theirs; busybox loads plain files.
+find "$tmp/x/lib/modules" -name '*.ko.xz' -exec xz -d {} +
+find "$tmp/x/lib/modules" -name '*.ko.zst' -exec zstd -q -d --rm {} +
 cp "$tmp/x/lib/modules/$version"/modules.builtin* \
 	"$tmp/x/lib/modules/$version/modules.order" "$mods/"
 depmod=$(command -v depmod || echo /sbin/depmod)

@@ -6,7 +6,7 @@ A line "send TEXT" of the script types TEXT (escapes as in Python: \\t, \\r, \\x
 "see TEXT" waits until TEXT was printed, behind what was waited for before. Keys
 for the line editor (escapes, tabs, deletes) wait until the terminal is raw: a
 prompt may be seen before that. "eof" types end of file, again and again, since a terminal that changes its mode drops
-it. "hangup" closes the terminal. The end of the script waits for the program. Prints what the program printed; exits
+it. "hangup" closes the terminal, "touch FILE" makes a file. The end of the script waits for the program. Prints what the program printed; exits
 with its status, or 99 when something was not seen in time: TYPED_LIMIT seconds.
 """
 import os
@@ -54,6 +54,9 @@ def main():
         data = text.encode().decode("unicode_escape").encode("latin-1")
         if word == "eof":
             eof = True
+            continue
+        if word == "touch":
+            open(text, "w").close()
             continue
         if word == "hangup":
             os.close(fd)

@@ -18,7 +18,8 @@ _start:
 	movw	$7, %bx
 	int	$0x10
 	jmp	1b
-2:	movw	$(0x7c00 + text - _start), %si
+2:	cli				/* SeaBIOS's timer writes to COM1 too */
+	movw	$(0x7c00 + text - _start), %si
 	movw	$0x3f8, %dx
 3:	lodsb
 	testb	%al, %al

@@ -50,6 +50,14 @@ bios_disk() {
 	done
 }
 
+@test "SeaBIOS boots a disk on KVM" {
+	[ -w /dev/kvm ] || skip "no /dev/kvm here"
+	ENGINE=kvm
+	bios_disk disk.img
+	machine 1 -s 4,virtio-blk,disk.img -l bootrom,$SEABIOS/bios-256k.bin
+	grep -q "com1: boot sector" out
+}
+
 @test "SeaBIOS finds four vCPUs and the boot order" {
 	bios_disk second.img
 	truncate -s 1M first.img # no boot sector: it would end the boot

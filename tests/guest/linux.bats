@@ -44,6 +44,34 @@ boot() {
 	grep -q "ZHYVE-GUEST up" out
 }
 
+# shell CPUS: type at the busybox shell
+shell() {
+	local status=0
+	python3 "$TYPED" timeout -k 5 200 "$BHYVE" -c "$1" -m 256M -s 0,hostbridge -s 31,lpc -l com1,stdio \
+		-s 4,virtio-blk,disk.img -o engine="$ENGINE" -o boot.kernel="$LINUX/vmlinuz" \
+		-o boot.initrd="$LINUX/initrd.img" -o boot.cmdline="console=ttyS0 quiet panic=-1" linux \
+		>out 2>&1 <<-'EOF' || status=$?
+			see guest#
+			send nproc; ls /sys/block; echo sum-$(seq 1 100 | md5sum)\r
+			see sum-d632eba71107bf7bc3ec423eab256d78
+			send poweroff -f\r
+			see Power down
+		EOF
+	cat out
+	[ "$status" -eq 1 ]
+	tr -d '\r' <out | grep -qx "$1"
+	tr -d '\r' <out | grep -qx vda
+	grep -q "Linux $(cat "$LINUX/version"), $1 cpu" out
+}
+
+@test "boots to a shell with 1 vCPU" {
+	shell 1
+}
+
+@test "boots to a shell with 4 vCPUs" {
+	shell 4
+}
+
 @test "reboots with exit status 0" {
 	boot 0 reboot
 }

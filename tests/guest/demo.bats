@@ -1,0 +1,92 @@
+# make demo, on a terminal: without /dev/kvm, and ended in every way.
+# DEMO: tools/demo.sh; BUILD: the build folder; LINUX: folder made by
+# tools/kernel.sh; TYPED: typed.py.
+bats_require_minimum_version 1.5.0
+
+setup() {
+	[ -f "$LINUX/vmlinuz" ] || skip "no Debian kernel in $LINUX (tools/kernel.sh fetches it)"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	mkdir tmp
+	export TMPDIR=$PWD/tmp
+}
+
+# Neither a disk nor a guest.
+nothing_left() {
+	[ -z "$(ls tmp)" ]
+	! pgrep -f "$TMPDIR/zhyve-demo" >/dev/null
+}
+
+# typed PROGRAM... <SCRIPT: as typed.py, to the files out and status
+typed() {
+	status=0
+	python3 "$TYPED" "$@" >out 2>&1 || status=$?
+	echo "exit status $status"
+	cat out
+}
+
+@test "boots to a shell on a host without /dev/kvm" {
+	unshare -m true 2>/dev/null || skip "this user may not make mount namespaces"
+	cat >no-kvm <<-'EOF'
+		set -e
+		mkdir dev
+		mount -t tmpfs dev dev
+		for n in null zero full random urandom tty ptmx; do
+			: >dev/$n
+			mount --bind /dev/$n dev/$n
+		done
+		mkdir dev/pts
+		mount --rbind /dev/pts dev/pts
+		ln -s /proc/self/fd dev/fd
+		mount --move dev /dev
+		[ ! -e /dev/kvm ]
+		exec "$@"
+	EOF
+	typed unshare -m sh no-kvm "$DEMO" "$BUILD" <<-'EOF'
+		see list of built-in commands
+		see guest#
+		send echo $((6 * 7))-$(nproc)-cpus\r
+		see 42-2-cpus
+		send poweroff -f\r
+		see exit status 1
+	EOF
+	[ "$status" -eq 0 ]
+	grep -q "engine soft.*/dev/kvm" out
+	nothing_left
+}
+
+@test "closing the terminal powers the guest off" {
+	typed "$DEMO" "$BUILD" <<-'EOF'
+		see list of built-in commands
+		see guest#
+		hangup
+	EOF
+	[ "$status" -eq 129 ]
+	nothing_left
+}
+
+@test "SIGTERM presses the power button for the shell's guest" {
+	cat >ended <<-'EOF'
+		"$@" 3<&0 <&3 &
+		until [ -e go ]; do sleep 0.2; done
+		kill -TERM $!
+		wait $!
+	EOF
+	typed sh ended "$DEMO" "$BUILD" <<-'EOF'
+		see list of built-in commands
+		see guest#
+		touch go
+		see SIGTERM: power button
+		see Power down
+	EOF
+	[ "$status" -eq 143 ]
+	nothing_left
+}
+
+@test "a guest that does not listen is ended too" {
+	DEMO_GRACE=2 DEMO_CMDLINE=zhyve.run=deaf typed "$DEMO" "$BUILD" <<-'EOF'
+		see nobody listens
+		hangup
+	EOF
+	[ "$status" -eq 129 ]
+	nothing_left
+}

@@ -26,6 +26,8 @@
 #define PROCS_MAX (256 * KiB)
 #define REMOVE_MS 10000
 
+void (*cgroup_made_hook)(const char *dir);
+
 int
 cgroup_put(const char *dir, const char *file, const char *text)
 {
@@ -172,6 +174,8 @@ make_dir(struct cgroup_dir *d, struct error *err)
 	} else if (access(d->path, F_OK) != 0) {
 		return error_sys(err, errno, "%s", d->path);
 	}
+	if (cgroup_made_hook != NULL)
+		cgroup_made_hook(d->path);
 	if (d->v2 &&
 	    cgroup_get(d->path, "cgroup.controllers", have, sizeof(have)) == 0)
 		d->ctl = cgroup_ctl_parse(have, strlen(have));

@@ -67,7 +67,11 @@ int cgroup_entries(struct cgroup *cg, int *ret_group, int *fds, size_t max,
 /* The folders that cgroup_create() would make, as cgroup_save() has them. */
 int cgroup_foresee(const char *name, struct nvlist **ret, struct error *err);
 
-/* Tests: read /proc and groups below this folder; "" is the host. */
+/*
+ * Tests: read /proc and groups below this folder ("" is the host), and put
+ * into a new group the files that a kernel would.
+ */
 extern const char *cgroup_prefix;
+extern void (*cgroup_made_hook)(const char *dir);
 
 #endif

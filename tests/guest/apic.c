@@ -383,6 +383,77 @@ test_errors(void)
 	lapic_write(LVT_ERROR, MASKED);
 }
 
+/* ---- a level-triggered pin of the I/O APIC: the UART's, input 4 ---- */
+
+#define REMOTE_IRR 0x4000u
+#define LEVEL 0x8000u
+#define V_UART 0x62
+
+static unsigned served;
+static uint32_t rte_inside, tmr_inside;
+
+static uint32_t
+rte(void)
+{
+	mmio_write32(0xfec00000, 0x10 + 2 * 4);
+	return mmio_read32(0xfec00010);
+}
+
+/* Lets the line stay up twice. */
+static void
+uart_handler(unsigned v)
+{
+	rte_inside = rte();
+	tmr_inside = bit(TMR, v);
+	if (++served == 3)
+		outb(0x3f9, 0);
+}
+
+static bool
+served_thrice(void *arg)
+{
+	return served >= 3;
+}
+
+static void
+test_level(void)
+{
+	uint32_t nobody, after, count;
+	bool came_again;
+
+	irq_handler(V_UART, uart_handler);
+	clear_counts();
+	outb(0x3fc, 0x0b); /* OUT2 lets the interrupt out */
+	/* nothing may be printed while the interrupt is on */
+	ioapic_route(4, V_UART | LEVEL, 9);
+	outb(0x3f9, 2); /* transmitter empty: the line rises */
+	delay_us(1000);
+	nobody = rte();
+	ioapic_route(4, V_UART | LEVEL, lapic_id());
+	came_again = wait_until(served_thrice, NULL, 3000);
+	delay_us(2000);
+	count = irq_count[V_UART];
+	after = rte();
+	outb(0x3f9, 0);
+	ioapic_route(4, 0x10000, lapic_id());
+	ok(!(nobody & REMOTE_IRR), "no remote IRR when no APIC took it");
+	ok(came_again, "a line that is up comes, and again after each EOI (%u)",
+	    count);
+	if (sys_is_soft()) {
+		ok(count == 3, "until it falls");
+		ok(rte_inside & REMOTE_IRR, "remote IRR is set meanwhile");
+	} else
+		skip("remote IRR while it is served", "not seen on KVM");
+	ok(tmr_inside, "and TMR");
+	ok(!(after & REMOTE_IRR), "EOI clears remote IRR");
+	served = 0;
+	clear_counts();
+	self_ipi(V_UART);
+	within(V_UART, 2000);
+	ok(!tmr_inside, "an IPI of the same vector is an edge: TMR is clear");
+	irq_handler(V_UART, NULL);
+}
+
 /* ---- other CPUs ---- */
 
 static volatile uint32_t up, hits[4], ap_loops[4];
@@ -640,6 +711,7 @@ user_main(void)
 	test_nesting();
 	test_disabled();
 	test_errors();
+	test_level();
 	if (ncpus == 4)
 		test_others();
 	tap_done();

@@ -412,8 +412,7 @@ soft_msi(struct engine_vm *evm, uint64_t addr, uint32_t data)
 		m.dest |= (addr >> 32) & 0xffffff00;
 		m.dest_x2apic = m.dest > 0xff;
 	}
-	soft_vm_message(&evm->vm, NULL, &m);
-	return 1; /* taken; whether by anybody is not tracked */
+	return (int)soft_vm_message(&evm->vm, NULL, &m);
 }
 
 static void
@@ -434,6 +433,10 @@ soft_ioapic_route(struct engine_vm *evm, unsigned pin, uint64_t addr,
 	return 0;
 }
 
+/*
+ * A notify register's handler, which the client finds in a few steps, signals
+ * the very eventfd that would be bound here; and nobody asks for irqfds.
+ */
 static int
 soft_irqfd(struct engine_vm *evm, int fd, uint64_t addr, uint32_t data, bool on)
 {

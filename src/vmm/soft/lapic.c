@@ -151,15 +151,15 @@ signal_error(struct lapic *l, uint32_t bits)
 		lapic_local_event(l, LAPIC_LVT_ERROR);
 }
 
-void
+bool
 lapic_accept(struct lapic *l, uint8_t vector, bool level)
 {
 	if (!lapic_enabled(l) ||
 	    !(lapic_reg_read(l, LAPIC_SVR) & LAPIC_SVR_ENABLE))
-		return;
+		return false;
 	if (vector < 16) {
 		signal_error(l, LAPIC_ESR_RECV_VECTOR);
-		return;
+		return false;
 	}
 	/* TMR first: who sees the request must see its kind. */
 	if (level)
@@ -168,6 +168,7 @@ lapic_accept(struct lapic *l, uint8_t vector, bool level)
 		vector_clear(l, LAPIC_TMR, vector);
 	if (!vector_set(l, LAPIC_IRR, vector))
 		l->ops->wake(l->arg);
+	return true;
 }
 
 void

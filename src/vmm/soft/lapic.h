@@ -113,8 +113,11 @@ void lapic_set_tsc_deadline(struct lapic *l, uint64_t tsc);
 /* Is this LAPIC addressed by the message (shorthand aside)? */
 bool lapic_match(
     const struct lapic *l, uint32_t dest, bool dest_x2apic, bool logical);
-/* Fixed or lowest-priority interrupt arrives: IRR, TMR, then ops->wake. */
-void lapic_accept(struct lapic *l, uint8_t vector, bool level);
+/*
+ * Fixed or lowest-priority interrupt arrives: IRR, TMR, then ops->wake. false:
+ * refused, the APIC is disabled or the vector illegal.
+ */
+bool lapic_accept(struct lapic *l, uint8_t vector, bool level);
 /* For lowest-priority arbitration: smaller wins. */
 unsigned lapic_priority(const struct lapic *l);
 /* Does LINT0 let the PIC's INTR through (ExtINT mode and unmasked, or the

@@ -37,14 +37,13 @@ addressed(struct soft_cpu *cpu, struct soft_cpu *from,
 	}
 }
 
-static void
+static bool
 deliver_one(struct soft_cpu *cpu, const struct lapic_message *msg)
 {
 	switch (msg->delivery) {
 	case LAPIC_FIXED:
 	case LAPIC_LOWEST:
-		lapic_accept(cpu->lapic, msg->vector, msg->level);
-		break;
+		return lapic_accept(cpu->lapic, msg->vector, msg->level);
 	case LAPIC_NMI:
 		atomic_store(&cpu->nmi_pending, 1);
 		soft_request(cpu, SOFT_REQ_EVENT);
@@ -60,12 +59,13 @@ deliver_one(struct soft_cpu *cpu, const struct lapic_message *msg)
 		soft_request(cpu, SOFT_REQ_EVENT);
 		break;
 	default:
-		break;
+		return false;
 	}
+	return true;
 }
 
 /* The addressed vCPU of lowest priority, in turn among equals. */
-static void
+static unsigned
 deliver_lowest(
     struct soft_vm *vm, struct soft_cpu *from, const struct lapic_message *msg)
 {
@@ -83,26 +83,24 @@ deliver_lowest(
 			to = cpu;
 		}
 	}
-	if (to)
-		deliver_one(to, msg);
+	return to != NULL && deliver_one(to, msg);
 }
 
-void
+unsigned
 soft_vm_message(
     struct soft_vm *vm, struct soft_cpu *from, const struct lapic_message *msg)
 {
-	unsigned n = cpu_count(vm);
+	unsigned n = cpu_count(vm), taken = 0;
 	struct soft_cpu *cpu;
 
-	if (msg->delivery == LAPIC_LOWEST) {
-		deliver_lowest(vm, from, msg);
-		return;
-	}
+	if (msg->delivery == LAPIC_LOWEST)
+		return deliver_lowest(vm, from, msg);
 	for (unsigned i = 0; i < n; i++) {
 		cpu = cpu_at(vm, i);
 		if (cpu && addressed(cpu, from, msg))
-			deliver_one(cpu, msg);
+			taken += deliver_one(cpu, msg);
 	}
+	return taken;
 }
 
 /* ---- stopping the others ---- */

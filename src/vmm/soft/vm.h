@@ -83,8 +83,8 @@ soft_page_no(const struct soft_region *r, uint64_t pa)
 
 /* Set request bits and wake the vCPU if it sleeps. Any thread. */
 void soft_request(struct soft_cpu *cpu, uint32_t bits);
-/* LAPIC's messages, MSIs. */
-void soft_vm_message(
+/* LAPIC's messages, MSIs. Returns how many LAPICs took it. */
+unsigned soft_vm_message(
     struct soft_vm *vm, struct soft_cpu *from, const struct lapic_message *msg);
 /*
  * All other vCPUs leave their blocks and wait until soft_vm_go_on(), which does

@@ -149,12 +149,6 @@ INSN(int)
 
 /* ---- system calls: Intel SDM vol. 2 pages of the instructions ---- */
 
-static bool
-canonical(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
-
 INSN(syscall)
 {
 	uint16_t sel = cpu->star >> 32 & 0xfffc;
@@ -183,7 +177,7 @@ INSN(sysret)
 	if (!(cpu->efer & X86_EFER_SCE) || cpu->mode != 8)
 		soft_raise(cpu, X86_EXC_UD);
 	soft_need_cpl0(cpu);
-	if (in->opsize == 8 && !canonical(to))
+	if (in->opsize == 8 && !soft_canonical(to))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	soft_set_rflags(cpu, cpu->gpr[X86_R11] & 0x3c7fd7);
 	/* As if it were the system call that was stepped. */
@@ -228,7 +222,8 @@ INSN(sysexit)
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	soft_need_cpl0(cpu);
 	if (to64 &&
-	    (!canonical(cpu->gpr[X86_RCX]) || !canonical(cpu->gpr[X86_RDX])))
+	    (!soft_canonical(cpu->gpr[X86_RCX]) ||
+		!soft_canonical(cpu->gpr[X86_RDX])))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->gpr[X86_RSP] =
 	    to64 ? cpu->gpr[X86_RCX] : (uint32_t)cpu->gpr[X86_RCX];

@@ -297,6 +297,13 @@ soft_has(const struct soft_cpu *cpu, enum x86_feature f)
 	return cpu->features >> f & 1;
 }
 
+/* 48-bit linear addresses */
+static inline bool
+soft_canonical(uint64_t a)
+{
+	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
+}
+
 static inline bool
 soft_long(const struct soft_cpu *cpu)
 {

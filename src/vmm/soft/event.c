@@ -94,8 +94,7 @@ handler_cs(struct soft_cpu *cpu, const struct idt_gate *g, uint64_t off,
 		soft_raise_error(cpu, X86_EXC_GP, sel & ~3u);
 	if (!(attr & X86_ATTR_P))
 		soft_raise_error(cpu, X86_EXC_NP, sel & ~3u);
-	if (soft_long(cpu) ? (uint64_t)((int64_t)(off << 16) >> 16) != off
-			   : off > soft_desc_limit(desc))
+	if (soft_long(cpu) ? !soft_canonical(off) : off > soft_desc_limit(desc))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	*ret_cpl = TYPE(attr) & 4 ? cpu->cpl : dpl;
 	return desc;

@@ -12,17 +12,11 @@ gp(struct soft_cpu *cpu, unsigned sel)
 	soft_raise_error(cpu, X86_EXC_GP, sel & 0xfffc);
 }
 
-static bool
-canonical(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
-
 void
 soft_near_jump(struct soft_cpu *cpu, uint64_t rip, unsigned size)
 {
 	if (cpu->mode == 8) {
-		if (!canonical(rip))
+		if (!soft_canonical(rip))
 			soft_raise_error(cpu, X86_EXC_GP, 0);
 	} else {
 		rip = size == 2 ? (uint16_t)rip : (uint32_t)rip;
@@ -45,7 +39,7 @@ static void
 check_target(struct soft_cpu *cpu, uint64_t desc, uint64_t rip)
 {
 	if (soft_long(cpu) && (soft_desc_attr(desc) & X86_ATTR_L)) {
-		if (!canonical(rip))
+		if (!soft_canonical(rip))
 			gp(cpu, 0);
 	} else if (rip > soft_desc_limit(desc))
 		gp(cpu, 0);
@@ -81,7 +75,7 @@ soft_tss_stack(
 			soft_raise_error(cpu, X86_EXC_TS, cpu->tr.sel & ~3u);
 		*ret_sp = soft_sys_read(cpu, base + off, 8);
 		*ret_ss = (uint16_t)dpl;
-		if (!canonical(*ret_sp))
+		if (!soft_canonical(*ret_sp))
 			soft_raise_error(cpu, X86_EXC_SS, 0);
 		return;
 	}

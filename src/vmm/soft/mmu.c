@@ -250,12 +250,6 @@ soft_walk(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 	return ok;
 }
 
-static bool
-canonical(uint64_t lin)
-{
-	return (uint64_t)((int64_t)(lin << 16) >> 16) == lin;
-}
-
 static void
 list_nonglobal(struct soft_cpu *cpu, enum soft_mmu mmu, unsigned i)
 {
@@ -324,7 +318,7 @@ soft_translate(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 	uint8_t *host;
 
 	if (soft_long(cpu)) {
-		if (unlikely(!canonical(lin)))
+		if (unlikely(!soft_canonical(lin)))
 			soft_raise_error(cpu,
 			    acc != SOFT_FETCH && cpu->mem_seg == X86_SS
 				? X86_EXC_SS
@@ -360,7 +354,7 @@ soft_translate_quiet(struct soft_cpu *cpu, uint64_t lin, struct soft_page *ret)
 	struct walk w;
 	uint8_t *host;
 
-	if (soft_long(cpu) ? !canonical(lin) : lin >> 32)
+	if (soft_long(cpu) ? !soft_canonical(lin) : lin >> 32)
 		return false;
 	if (!walk(cpu, lin, SOFT_READ, SOFT_MMU_KERNEL_AC, &w))
 		return false;

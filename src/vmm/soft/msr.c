@@ -66,12 +66,6 @@ enum {
 	(UINT64_C(0x17b) | 7u << 13 | 1u << 20 | 1u << 24 | 3u << 26 | \
 	    UINT64_C(1) << 62)
 
-static bool
-canonical(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
-
 /* Where an MSR that is plain storage lives; NULL = it is not one. */
 static uint64_t *
 storage(struct soft_cpu *cpu, uint32_t msr)
@@ -280,7 +274,7 @@ soft_msr_write(struct soft_cpu *cpu, uint32_t msr, uint64_t v)
 	switch (msr) {
 	case MSR_FS_BASE:
 	case MSR_GS_BASE:
-		if (!canonical(v))
+		if (!soft_canonical(v))
 			return false;
 		cpu->segbase[msr == MSR_FS_BASE ? X86_FS : X86_GS] = v;
 		break;
@@ -289,7 +283,7 @@ soft_msr_write(struct soft_cpu *cpu, uint32_t msr, uint64_t v)
 	case MSR_KERNEL_GS_BASE:
 	case MSR_SYSENTER_ESP:
 	case MSR_SYSENTER_EIP:
-		if (!canonical(v))
+		if (!soft_canonical(v))
 			return false;
 		break;
 	case MSR_PAT:

@@ -187,13 +187,11 @@ load_system(
     struct soft_cpu *cpu, struct x86_seg *s, uint16_t sel, uint64_t desc)
 {
 	uint64_t high = 0;
-	int64_t base;
 
 	if (soft_long(cpu)) {
 		if (!soft_desc_high(cpu, sel, &high) || (high >> 40 & 31))
 			soft_raise_error(cpu, X86_EXC_GP, sel & ~3u);
-		base = (int64_t)(soft_desc_base(desc) | high << 32);
-		if (base << 16 >> 16 != base)
+		if (!soft_canonical(soft_desc_base(desc) | high << 32))
 			soft_raise_error(cpu, X86_EXC_GP, sel & ~3u);
 	}
 	s->sel = sel;

@@ -40,8 +40,7 @@ check_canonical(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
 	uint64_t last = lin + size - 1;
 
-	if ((int64_t)(lin << 16) >> 16 == (int64_t)lin &&
-	    (int64_t)(last << 16) >> 16 == (int64_t)last)
+	if (soft_canonical(lin) && soft_canonical(last))
 		return;
 	soft_raise_error(
 	    cpu, cpu->mem_seg == X86_SS ? X86_EXC_SS : X86_EXC_GP, 0);

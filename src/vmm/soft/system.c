@@ -404,7 +404,7 @@ INSN(lgdt)
 	soft_read(cpu, lin + 2, &base, size);
 	if (cpu->mode != 8 && in->opsize == 2)
 		base &= 0xffffff;
-	if (cpu->mode == 8 && (uint64_t)((int64_t)(base << 16) >> 16) != base)
+	if (cpu->mode == 8 && !soft_canonical(base))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	t->base = base;
 	t->limit = limit;
@@ -587,7 +587,7 @@ INSN(fsgsbase)
 		return;
 	}
 	v = soft_reg(cpu, in->rm, in->opsize);
-	if ((uint64_t)((int64_t)(v << 16) >> 16) != v)
+	if (!soft_canonical(v))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	cpu->seg[seg].base = cpu->segbase[seg] = v;
 }

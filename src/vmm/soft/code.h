@@ -35,10 +35,12 @@
 struct soft_op;
 /*
  * Runs the operation and all that follow (by tail calls), or itself only: then
- * it returns the next one. NULL: leave the block, rip is set.
+ * it returns the next one. NULL: leave the block, rip is set. acc: what the
+ * operation before it put in its destination, if that one passes it on
+ * (flow.c).
  */
 typedef const struct soft_op *
-soft_fn(struct soft_cpu *cpu, const struct soft_op *op);
+soft_fn(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc);
 
 struct soft_op {
 	soft_fn *fn;
@@ -180,6 +182,6 @@ void soft_lower_fault(struct soft_op *op, unsigned off, unsigned vector);
 
 /* What stands in an invalid block. */
 const struct soft_op *
-soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op);
+soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc);
 
 #endif

@@ -190,6 +190,7 @@ struct soft_cpu {
 	 * address space, with the execution mode in the low bits.
 	 */
 	uint64_t xgen[2];
+	uint64_t acc; /* of ops.h, where operations return to a loop */
 	uint16_t cur_off; /* running instruction, from base_rip */
 	uint8_t cur_len;
 	uint8_t mem_seg; /* segment of the access (#SS or #GP) */

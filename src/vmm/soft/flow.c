@@ -7,8 +7,17 @@
  * every operation that may fault, leave, or write to the block itself. So all
  * of them count as read there, and only operations on registers stand between
  * dropped flags and the ones that replace them.
+ *
+ * And values that the next operation uses: the registers of the guest are in
+ * memory, and what one operation stores there the next one gets only after the
+ * store has been forwarded. So an operation hands its result to the next also
+ * in a register (acc in code.h), and there are forms that take an operand from
+ * it.
  */
 #include "vmm/soft/ops.h"
+
+const struct soft_flow soft_flow_unknown = { .leaves = true,
+	.acc = SOFT_FLOW_NONE };
 
 static unsigned
 size_index(unsigned bytes)
@@ -32,6 +41,19 @@ flow_alu(
 	f->leaves = form > SOFT_RI;
 	if (form < SOFT_QUIET_FORMS)
 		f->quiet = soft_alu_quiet[k][size][form];
+	if (size < 2)
+		return;
+	if (form < SOFT_MR && k != SOFT_CMP && k != SOFT_TEST)
+		f->acc = op->dst;
+	for (unsigned q = 0; q < 2; q++) {
+		soft_fn *const *acc = soft_alu_acc[k][size - 2][q];
+
+		if (form == SOFT_RR) {
+			f->dst[q] = acc[SOFT_ACC_RR_DST];
+			f->src[q] = acc[SOFT_ACC_RR_SRC];
+		} else if (form == SOFT_RI)
+			f->dst[q] = acc[SOFT_ACC_RI];
+	}
 }
 
 static void
@@ -42,6 +64,8 @@ flow_unary(
 		return;
 	f->leaves = false;
 	f->quiet = soft_unary_quiet[k][size];
+	if (size >= 2)
+		f->acc = op->dst;
 	if (k == SOFT_INC || k == SOFT_DEC)
 		f->writes = FL_ALL & ~FL_CF;
 	else
@@ -68,7 +92,14 @@ flow_shift(
 	if (op->fn == soft_shift_ops[k][size][SOFT_S_RC]) {
 		f->reads |= f->writes;
 		f->quiet = soft_shift_quiet[k][size][SOFT_S_RC];
-	} else if ((op->imm & (size == 3 ? 63 : 31)) != 0)
+		return;
+	}
+	if (size >= 2) {
+		f->acc = op->dst;
+		f->dst[0] = soft_shift_acc[k][size - 2][0];
+		f->dst[1] = soft_shift_acc[k][size - 2][1];
+	}
+	if ((op->imm & (size == 3 ? 63 : 31)) != 0)
 		f->quiet = soft_shift_quiet[k][size][SOFT_S_RI];
 	else
 		f->writes = 0;
@@ -83,7 +114,29 @@ flow_imul(struct soft_flow *f, const struct soft_op *op)
 				f->leaves = false;
 				f->writes = FL_ALL;
 				f->quiet = soft_imul_quiet[size][form];
+				if (size > 0)
+					f->acc = op->dst;
 			}
+}
+
+static void
+flow_mov(struct soft_flow *f, const struct soft_op *op, unsigned size)
+{
+	soft_fn *const *forms = soft_mov_ops[size];
+	bool rr = op->fn == forms[SOFT_RR], ri = op->fn == forms[SOFT_RI];
+
+	f->leaves = !rr && !ri;
+	if (size < 2)
+		return;
+	if (rr)
+		f->src[0] = soft_mov_acc[size - 2];
+	if (op->fn == forms[SOFT_RM + SOFT_EA_S])
+		f->base = soft_load_acc[size - 2];
+	if (rr || ri)
+		f->acc = op->dst;
+	for (unsigned ea = SOFT_EA_S; ea < SOFT_EA_COUNT; ea++)
+		if (op->fn == forms[SOFT_RM + ea])
+			f->acc = op->dst;
 }
 
 /* Instructions on registers that do not change flags. */
@@ -95,16 +148,19 @@ flow_move(struct soft_flow *f, const struct soft_op *op,
 
 	switch (mn) {
 	case X86_MN_MOV:
-		f->leaves = op->fn != soft_mov_ops[size][SOFT_RR] &&
-		    op->fn != soft_mov_ops[size][SOFT_RI];
+		flow_mov(f, op, size);
 		return;
 	case X86_MN_MOVZX:
 	case X86_MN_MOVSX:
 	case X86_MN_MOVSXD:
 		f->leaves = in->mod != 3;
+		if (size >= 2 && op->fn != soft_op_insn)
+			f->acc = op->dst;
 		return;
 	case X86_MN_LEA:
 		f->leaves = op->fn == soft_op_insn;
+		if (size >= 2 && !f->leaves)
+			f->acc = op->dst;
 		return;
 	case X86_MN_NOP:
 	case X86_MN_CBW:
@@ -129,7 +185,7 @@ soft_flow_of(
 	unsigned mn = in->row->mn, size;
 	int k;
 
-	*f = (struct soft_flow){ .leaves = true };
+	*f = soft_flow_unknown;
 	if (in->row->attr & (X86_A_BR | X86_A_STOP | X86_A_FPSIMD))
 		return;
 	size = size_index(x86_op_bytes(in, 0));
@@ -145,8 +201,24 @@ soft_flow_of(
 		flow_move(f, op, in, size);
 }
 
+/* Forms that take what the operation before passes on. */
+static void
+take_acc(struct soft_op *op, const struct soft_flow *f, unsigned acc)
+{
+	bool quiet = f->quiet != NULL && op->fn == f->quiet;
+
+	if (acc == SOFT_FLOW_NONE)
+		return;
+	if (f->base != NULL && op->base == acc)
+		op->fn = f->base;
+	else if (f->dst[quiet] != NULL && op->dst == acc)
+		op->fn = f->dst[quiet];
+	else if (f->src[quiet] != NULL && op->src == acc)
+		op->fn = f->src[quiet];
+}
+
 void
-soft_flow_elide(struct soft_op *ops, const struct soft_flow *flow, unsigned n)
+soft_flow_apply(struct soft_op *ops, const struct soft_flow *flow, unsigned n)
 {
 	uint16_t live = FL_ALL;
 
@@ -157,4 +229,6 @@ soft_flow_elide(struct soft_op *ops, const struct soft_flow *flow, unsigned n)
 			live &= (uint16_t)~flow[i].writes;
 		live |= flow[i].leaves ? FL_ALL : flow[i].reads;
 	}
+	for (unsigned i = 1; i < n; i++)
+		take_acc(&ops[i], &flow[i], flow[i - 1].acc);
 }

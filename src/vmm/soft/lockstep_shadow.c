@@ -251,7 +251,7 @@ run_handler(struct soft_cpu *b, const struct lockstep_insn *e)
 
 	atomic_store_explicit(&b->request, SOFT_REQ_STEP, memory_order_relaxed);
 	while (op)
-		op = op->fn(b, op);
+		op = op->fn(b, op, b->acc);
 	atomic_store_explicit(&b->request, 0, memory_order_relaxed);
 }
 

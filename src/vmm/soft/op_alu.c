@@ -50,20 +50,17 @@ OP(name##bits##_rr)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = R##bits(op->src);               \
 	ALU_##KIND(#name, bits, d, s);                                      \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP(name##bits##_ri)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = (T(bits))op->imm;               \
 	ALU_##KIND(#name, bits, d, s);                                      \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
-OP_LOAD(name##bits##_rm, bits,                                            \
+OP_LOAD_SET(name##bits##_rm, bits, bits, d,                               \
 	T(bits) d = R##bits(op->dst);                                     \
-	ALU_##KIND(#name, bits, d, s_);                                     \
-	SET##bits(op->dst, d);)                                           \
+	ALU_##KIND(#name, bits, d, s_);)                                  \
 OP_RMW(name##bits##_mr, bits,                                             \
 	T(bits) s = R##bits(op->src);                                     \
 	ALU_MEM_##KIND("", #name, bits, p_, s);)                            \
@@ -83,24 +80,21 @@ OP_LOCK_G(name##bits##_lock_mi, bits, NEXT(op + 1),                       \
  */
 #define QUIET_RM(name, KIND, bits, ea)                                    \
 OP_LOAD_FAST(name##bits##_rm_##ea##_q, name##bits##_rm_##ea##_slow, bits, \
-	EA_##ea, NEXT(op + 1),                                            \
+	EA_##ea, SET_NEXT(bits, d),                                       \
 	T(bits) d = R##bits(op->dst);                                     \
-	ALU_QUIET_##KIND(#name, bits, d, s_);                             \
-	SET##bits(op->dst, d);)
+	ALU_QUIET_##KIND(#name, bits, d, s_);)
 #define DEF_QUIET(name, KIND, bits)                                       \
 OP(name##bits##_rr_q)                                                     \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = R##bits(op->src);               \
 	ALU_QUIET_##KIND(#name, bits, d, s);                              \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP(name##bits##_ri_q)                                                     \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = (T(bits))op->imm;               \
 	ALU_QUIET_##KIND(#name, bits, d, s);                              \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 QUIET_RM(name, KIND, bits, S)                                             \
 QUIET_RM(name, KIND, bits, F)                                             \
@@ -174,6 +168,62 @@ soft_fn *const soft_alu_quiet[SOFT_ALU_COUNT][4][SOFT_QUIET_FORMS] = {
 	ROWS(ROW_Q, and) ROWS(ROW_Q, sub) ROWS(ROW_Q, xor)
 };
 
+/* An operand from acc. q: _q and QUIET_, or nothing */
+#define ACC_RW(name, KIND, bits, q, QUIET)                                \
+OP(name##bits##_rr_d##q)                                                  \
+{                                                                         \
+	T(bits) d = (T(bits))acc, s = R##bits(op->src);                   \
+	ALU_##QUIET##KIND(#name, bits, d, s);                             \
+	SET_NEXT(bits, d);                                                \
+}                                                                         \
+OP(name##bits##_rr_s##q)                                                  \
+{                                                                         \
+	T(bits) d = R##bits(op->dst), s = (T(bits))acc;                   \
+	ALU_##QUIET##KIND(#name, bits, d, s);                             \
+	SET_NEXT(bits, d);                                                \
+}                                                                         \
+OP(name##bits##_ri_d##q)                                                  \
+{                                                                         \
+	T(bits) d = (T(bits))acc, s = (T(bits))op->imm;                   \
+	ALU_##QUIET##KIND(#name, bits, d, s);                             \
+	SET_NEXT(bits, d);                                                \
+}
+#define ACC_RO(name, bits)                                                \
+OP(name##bits##_rr_d)                                                     \
+{                                                                         \
+	T(bits) s = R##bits(op->src);                                     \
+	ALU_CMP(#name, bits, (T(bits))acc, s);                            \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(name##bits##_rr_s)                                                     \
+{                                                                         \
+	T(bits) d = R##bits(op->dst);                                     \
+	ALU_CMP(#name, bits, d, (T(bits))acc);                            \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(name##bits##_ri_d)                                                     \
+{                                                                         \
+	T(bits) s = (T(bits))op->imm;                                     \
+	ALU_CMP(#name, bits, (T(bits))acc, s);                            \
+	NEXT(op + 1);                                                     \
+}
+#define ACC_ALL(name, KIND)                                               \
+	ACC_RW(name, KIND, 32, , ) ACC_RW(name, KIND, 32, _q, QUIET_)     \
+	ACC_RW(name, KIND, 64, , ) ACC_RW(name, KIND, 64, _q, QUIET_)
+ACC_ALL(add, NEW) ACC_ALL(or, NEW) ACC_ALL(adc, IN) ACC_ALL(sbb, IN)
+ACC_ALL(and, NEW) ACC_ALL(sub, NEW) ACC_ALL(xor, NEW)
+ACC_RO(cmp, 32) ACC_RO(cmp, 64) ACC_RO(test, 32) ACC_RO(test, 64)
+#define ROW_ACC(name, bits, q)                                            \
+	{ name##bits##_rr_d##q, name##bits##_rr_s##q, name##bits##_ri_d##q }
+#define ROWS_ACC(name) {                                                  \
+	{ ROW_ACC(name, 32, ), ROW_ACC(name, 32, _q) },                   \
+	{ ROW_ACC(name, 64, ), ROW_ACC(name, 64, _q) } },
+#define ROWS_ACC_RO(name) { { ROW_ACC(name, 32, ) }, { ROW_ACC(name, 64, ) } },
+soft_fn *const soft_alu_acc[SOFT_ALU_COUNT][2][2][SOFT_ACC_COUNT] = {
+	ROWS_ACC(add) ROWS_ACC(or) ROWS_ACC(adc) ROWS_ACC(sbb) ROWS_ACC(and)
+	ROWS_ACC(sub) ROWS_ACC(xor) ROWS_ACC_RO(cmp) ROWS_ACC_RO(test)
+};
+
 /* ---- one operand; sahf keeps CF for INC, DEC and everything for NOT ---- */
 #define UN(lock, name, bits, constraint, d) do {                          \
 	uint16_t fl_ = cpu->fl;                                           \
@@ -198,8 +248,7 @@ OP(name##bits##_r)                                                        \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
 	DO("", #name, bits, "+r", d);                                     \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP_RMW(name##bits##_m, bits, DO("", #name, bits, "+m", *p_);)             \
 OP_LOCK_G(name##bits##_m_lock, bits, NEXT(op + 1),                            \
@@ -213,8 +262,7 @@ OP(name##bits##_r_q)                                                      \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
 	__asm__(#name SFX##bits " %0" : "+r"(d) : : "cc");                \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }
 SIZES(DEF_UN_Q, inc, )
 SIZES(DEF_UN_Q, dec, )
@@ -260,15 +308,13 @@ OP(name##bits##_ri)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
 	SHIFT_##KIND(#name, bits, "+r", d, op->imm);                             \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP(name##bits##_rc)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
 	SHIFT_##KIND(#name, bits, "+r", d, cpu->gpr[X86_RCX]);                   \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP_RMW_G(name##bits##_mi, bits, NEXT(op + 1),                             \
 	SHIFT_##KIND(#name, bits, "+m", *p_, op->imm);)                          \
@@ -289,15 +335,13 @@ OP(name##bits##_ri_q)                                                     \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
 	SHIFT_QUIET(#name, bits, d, op->imm);                             \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP(name##bits##_rc_q)                                                     \
 {                                                                         \
 	T(bits) d = R##bits(op->dst);                                     \
 	SHIFT_QUIET(#name, bits, d, cpu->gpr[X86_RCX]);                   \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }
 SIZES(DEF_SH_Q, rol, )
 SIZES(DEF_SH_Q, ror, )
@@ -309,6 +353,29 @@ soft_fn *const soft_shift_quiet[SOFT_SHIFT_COUNT][4][2] = {
 	[SOFT_ROL] = ROWS(ROW_SH_Q, rol) [SOFT_ROR] = ROWS(ROW_SH_Q, ror)
 	[SOFT_SHL] = ROWS(ROW_SH_Q, shl) [SOFT_SHR] = ROWS(ROW_SH_Q, shr)
 	[SOFT_SAR] = ROWS(ROW_SH_Q, sar)
+};
+#define SHIFT_ACC(name, KIND, bits)                                       \
+OP(name##bits##_ri_d)                                                     \
+{                                                                         \
+	T(bits) d = (T(bits))acc;                                         \
+	SHIFT_##KIND(#name, bits, "+r", d, op->imm);                      \
+	SET_NEXT(bits, d);                                                \
+}                                                                         \
+OP(name##bits##_ri_d_q)                                                   \
+{                                                                         \
+	T(bits) d = (T(bits))acc;                                         \
+	SHIFT_QUIET(#name, bits, d, op->imm);                             \
+	SET_NEXT(bits, d);                                                \
+}
+#define SHIFT_ACC2(name, KIND) SHIFT_ACC(name, KIND, 32) SHIFT_ACC(name, KIND, 64)
+SHIFT_ACC2(rol, IN) SHIFT_ACC2(ror, IN)
+SHIFT_ACC2(shl, NEW) SHIFT_ACC2(shr, NEW) SHIFT_ACC2(sar, NEW)
+#define ROW_SH_ACC(name) { { name##32_ri_d, name##32_ri_d_q },            \
+	{ name##64_ri_d, name##64_ri_d_q } }
+soft_fn *const soft_shift_acc[SOFT_SHIFT_COUNT][2][2] = {
+	[SOFT_ROL] = ROW_SH_ACC(rol), [SOFT_ROR] = ROW_SH_ACC(ror),
+	[SOFT_SHL] = ROW_SH_ACC(shl), [SOFT_SHR] = ROW_SH_ACC(shr),
+	[SOFT_SAR] = ROW_SH_ACC(sar)
 };
 #define ROW_SH(name, bits) { name##bits##_ri, name##bits##_rc,            \
 	name##bits##_mi, name##bits##_mc },
@@ -322,25 +389,21 @@ OP(imul##bits##_rr)                                                       \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = R##bits(op->src);               \
 	ALU_NEW("imul", bits, d, s);                                     \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP(imul##bits##_rri)                                                      \
 {                                                                         \
 	T(bits) d = R##bits(op->src), s = (T(bits))op->imm;               \
 	ALU_NEW("imul", bits, d, s);                                     \
-	SET##bits(op->dst, d);                                            \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, d);                                                \
 }                                                                         \
 OP(imul##bits##_rr_q)                                                     \
 {                                                                         \
-	SET##bits(op->dst, (uint64_t)R##bits(op->dst) * R##bits(op->src)); \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, (uint64_t)R##bits(op->dst) * R##bits(op->src)); \
 }                                                                         \
 OP(imul##bits##_rri_q)                                                    \
 {                                                                         \
-	SET##bits(op->dst, (uint64_t)R##bits(op->src) * op->imm);         \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, (uint64_t)R##bits(op->src) * op->imm); \
 }
 DEF_IMUL(16) DEF_IMUL(32) DEF_IMUL(64)
 soft_fn *const soft_imul_ops[3][2] = { { imul16_rr, imul16_rri },

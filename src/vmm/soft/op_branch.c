@@ -12,7 +12,7 @@ bad_target(struct soft_cpu *cpu, const struct soft_op *op)
 }
 
 const struct soft_op *
-soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op)
+soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc)
 {
 	/* Decoded anew meanwhile? */
 	if (op->off == 0 && op->link && op->link->valid)

@@ -40,7 +40,7 @@ OP(name##bits##_ri_##cc)                                                  \
 	uint64_t off_ = lin_ ^ e_->r;                                     \
 	T(bits) s_;                                                       \
 	if (unlikely(off_ > 4096 - bits / 8))                             \
-		return soft_alu_ops[alu][index][form + SOFT_EA_S](cpu, op); \
+		INSTEAD(soft_alu_ops[alu][index][form + SOFT_EA_S]); \
 	s_ = *(const volatile soft_mem##bits *)(e_->host + off_)
 #define RM(name, bits, alu, index, cc)                                    \
 OP(name##bits##_rm_##cc)                                                  \
@@ -115,7 +115,7 @@ OP(push_push)
 	uint8_t *p;
 
 	if (unlikely(off > 4096 - 16 || op[1].src == OP_REG(X86_RSP)))
-		return soft_push_r(cpu, op);
+		INSTEAD(soft_push_r);
 	p = e->host + off;
 	*(volatile soft_mem64 *)(p + 8) = R64(op->src);
 	*(volatile soft_mem64 *)p = R64(op[1].src);
@@ -131,7 +131,7 @@ OP(pop_pop)
 	uint64_t a, b;
 
 	if (unlikely(off > 4096 - 16 || op->dst == OP_REG(X86_RSP)))
-		return soft_pop_r(cpu, op);
+		INSTEAD(soft_pop_r);
 	a = *(const volatile soft_mem64 *)(e->host + off);
 	b = *(const volatile soft_mem64 *)(e->host + off + 8);
 	cpu->gpr[X86_RSP] = lin + 16;

@@ -50,15 +50,13 @@ soft_fn *const soft_op_nop = op_nop;
 #define DEF_MOV(bits)                                                     \
 OP(mov##bits##_rr)                                                        \
 {                                                                         \
-	SET##bits(op->dst, R##bits(op->src));                             \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, R##bits(op->src));                                                     \
 }                                                                         \
 OP(mov##bits##_ri)                                                        \
 {                                                                         \
-	SET##bits(op->dst, op->imm);                                      \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, op->imm);                                                      \
 }                                                                         \
-OP_LOAD(mov##bits##_rm, bits, SET##bits(op->dst, s_);)                    \
+OP_LOAD_SET(mov##bits##_rm, bits, bits, s_,)                    \
 OP_STORE(mov##bits##_mr, bits, R##bits(op->src))                          \
 OP_STORE(mov##bits##_mi, bits, op->imm)
 DEF_MOV(8) DEF_MOV(16) DEF_MOV(32) DEF_MOV(64)
@@ -70,13 +68,24 @@ soft_fn *const soft_mov_ops[4][SOFT_FORM_COUNT] = {
 	ROW_MOV(8) ROW_MOV(16) ROW_MOV(32) ROW_MOV(64)
 };
 
+/* From acc: the source, or the base of the address */
+#define DEF_MOV_ACC(bits)                                                 \
+OP(mov##bits##_rr_acc)                                                    \
+{                                                                         \
+	SET_NEXT(bits, acc);                                              \
+}                                                                         \
+OP_LOAD_FAST(mov##bits##_rm_acc, mov##bits##_rm_S_slow, bits,             \
+	acc + (uint64_t)(int64_t)op->disp, SET_NEXT(bits, s_),)
+DEF_MOV_ACC(32) DEF_MOV_ACC(64)
+soft_fn *const soft_mov_acc[2] = { mov32_rr_acc, mov64_rr_acc };
+soft_fn *const soft_load_acc[2] = { mov32_rm_acc, mov64_rm_acc };
+
 #define DEF_MOVX(name, stype, sbits, dbits)                               \
 OP(name##sbits##_##dbits##_rr)                                            \
 {                                                                         \
-	SET##dbits(op->dst, (stype)R##sbits(op->src));                    \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(dbits, (stype)R##sbits(op->src));                                                     \
 }                                                                         \
-OP_LOAD(name##sbits##_##dbits##_rm, sbits, SET##dbits(op->dst, (stype)s_);)
+OP_LOAD_SET(name##sbits##_##dbits##_rm, sbits, dbits, (stype)s_,)
 #define DEF_MOVX3(name, st, sbits) DEF_MOVX(name, st, sbits, 16)          \
 	DEF_MOVX(name, st, sbits, 32) DEF_MOVX(name, st, sbits, 64)
 DEF_MOVX3(movz, uint8_t, 8) DEF_MOVX3(movz, uint16_t, 16) DEF_MOVX3(movz, uint32_t, 32)
@@ -92,9 +101,8 @@ soft_fn *const soft_movx_ops[2][3][4][SOFT_RM + SOFT_EA_COUNT] = {
 #define DEF_LEA(bits)                                                     \
 OP(lea##bits)                                                             \
 {                                                                         \
-	SET##bits(op->dst, R64(op->base) + (R64(op->index) << op->scale) + \
-	    (uint64_t)(int64_t)op->disp);                                 \
-	NEXT(op + 1);                                                     \
+	SET_NEXT(bits, R64(op->base) + (R64(op->index) << op->scale) +    \
+	    (uint64_t)(int64_t)op->disp);                                                     \
 }
 DEF_LEA(16) DEF_LEA(32) DEF_LEA(64)
 soft_fn *const soft_lea_ops[3] = { lea16, lea32, lea64 };

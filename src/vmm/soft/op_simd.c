@@ -107,7 +107,7 @@ OP(fp_any)
 OP(fp_r)
 {
 	if (unlikely(!ready(cpu, op)))
-		return fp_any(cpu, op);
+		INSTEAD(fp_any);
 	cpu->cur_off = op->off;
 	return THUNK->code(cpu, NULL, op);
 }
@@ -123,7 +123,7 @@ OP(name)                                                                  \
 	uint64_t off = lin ^ e->tag;                                      \
 	if (unlikely(off > 4096 - (bytes) || (lin & op->src) != 0 ||      \
 		!ready(cpu, op)))                                         \
-		return fp_any(cpu, op);                                   \
+		INSTEAD(fp_any);                                   \
 	cpu->cur_off = op->off;                                           \
 	cpu->fp_data = lin;                                               \
 	return THUNK->code(cpu, e->host + off, op);                       \

@@ -50,7 +50,7 @@ OP(rep_movs)
 	if (unlikely(n - 1 >= 4096 || s_off >= 4096 || d_off >= 4096 ||
 		bytes > 4096 - s_off || bytes > 4096 - d_off ||
 		(cpu->rflags & X86_FL_DF)))
-		return soft_op_insn(cpu, op);
+		INSTEAD(soft_op_insn);
 	s = from->host + s_off;
 	d = to->host + d_off;
 	if (bytes <= SHORT && (uintptr_t)d - (uintptr_t)s >= bytes)
@@ -72,7 +72,7 @@ OP(rep_stos)
 
 	if (unlikely(n - 1 >= 4096 || d_off >= 4096 || bytes > 4096 - d_off ||
 		(cpu->rflags & X86_FL_DF)))
-		return soft_op_insn(cpu, op);
+		INSTEAD(soft_op_insn);
 	soft_rep_stos(to->host + d_off, cpu->gpr[X86_RAX], 1u << op->scale, n);
 	cpu->gpr[X86_RDI] = dst + bytes;
 	cpu->gpr[X86_RCX] = 0;

@@ -29,23 +29,39 @@
 #define SOFT_LOOP 1
 #endif
 #ifdef SOFT_LOOP
-#define SOFT_GO(o) return (o)
+#define SOFT_GO(o, v) return (cpu->acc = (v), (o))
 #elif defined(__clang__)
-#define SOFT_GO(o) __attribute__((musttail)) return (o)->fn(cpu, (o))
+#define SOFT_GO(o, v) __attribute__((musttail)) return (o)->fn(cpu, (o), (v))
 #else
-#define SOFT_GO(o) return (o)->fn(cpu, (o))
+#define SOFT_GO(o, v) return (o)->fn(cpu, (o), (v))
 #endif
-/* In a register first: then the jump is "add; jmp *mem". */
-#define NEXT(o)                                 \
+/* In a register first: then the jump is "add; jmp *mem". v: for acc */
+#define NEXT_ACC(o, v)                          \
 	do {                                    \
 		const struct soft_op *n_ = (o); \
 		__asm__("" : "+r"(n_));         \
-		SOFT_GO(n_);                    \
+		SOFT_GO(n_, (v));               \
+	} while (0)
+/* Nothing passed on: whatever is in the register */
+#define NEXT(o)                           \
+	do {                              \
+		uint64_t any_;            \
+		__asm__("" : "=r"(any_)); \
+		NEXT_ACC(o, any_);        \
+	} while (0)
+/* Another handler for the same operation */
+#define INSTEAD(handler) return handler(cpu, op, 0)
+/* The end of operations that write a register of 4 or 8 bytes */
+#define SET_NEXT(bits, v)                                  \
+	do {                                               \
+		uint##bits##_t set_ = (uint##bits##_t)(v); \
+		SET##bits(op->dst, set_);                  \
+		NEXT_ACC(op + 1, set_);                    \
 	} while (0)
 
 #define OP(name)                           \
 	static const struct soft_op *name( \
-	    struct soft_cpu *cpu, const struct soft_op *op)
+	    struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc)
 
 /* Byte offsets for soft_op.base/index */
 #define OP_REG(r) ((uint8_t)((r)*8))
@@ -105,7 +121,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 /* clang-format off */
 #define OP_TWIN(name) \
 	COLD static const struct soft_op *name##_slow(             \
-	    struct soft_cpu *cpu, const struct soft_op *op)
+	    struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc)
 #define OP_LOAD_FAST(name, slow, bits, address, tail, ...)                 \
 	OP(name)                                                          \
 	{                                                                 \
@@ -115,7 +131,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 		uint64_t off_ = lin_ ^ e_->r;                             \
 		uint##bits##_t s_;                                        \
 		if (unlikely(off_ > 4096 - bits / 8))                     \
-			return slow(cpu, op);                             \
+			INSTEAD(slow);                             \
 		s_ = *(const volatile OP_MEM(bits) *)(e_->host + off_);   \
 		__VA_ARGS__                                               \
 		tail;                                                     \
@@ -144,7 +160,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 		    &cpu->tlb[lin_ >> 12 & (SOFT_TLB_SIZE - 1)];          \
 		uint64_t off_ = lin_ ^ e_->w;                             \
 		if (unlikely(off_ > 4096 - bits / 8))                     \
-			return name##_slow(cpu, op);                      \
+			INSTEAD(name##_slow);                      \
 		*(volatile OP_MEM(bits) *)(e_->host + off_) =             \
 		    (uint##bits##_t)(value);                              \
 		__VA_ARGS__                                               \
@@ -167,7 +183,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 		uint64_t off_ = lin_ ^ e_->w;                             \
 		OP_MEM(bits) *p_;                                         \
 		if (unlikely(off_ > 4096 - bits / 8))                     \
-			return name##_slow(cpu, op);                      \
+			INSTEAD(name##_slow);                      \
 		p_ = (OP_MEM(bits) *)(e_->host + off_);                   \
 		__VA_ARGS__                                               \
 		tail;                                                     \
@@ -213,6 +229,12 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 	OP_LOAD_AT(name##_F, bits, EA_F, NEXT(op + 1), __VA_ARGS__)       \
 	OP_LOAD_AT(name##_L, bits, EA_L, NEXT(op + 1), __VA_ARGS__)       \
 	OP_LOAD_G(name##_G, bits, NEXT(op + 1), __VA_ARGS__)
+/* The same, ending in a register that takes v */
+#define OP_LOAD_SET(name, bits, dbits, v, ...)                            \
+	OP_LOAD_AT(name##_S, bits, EA_S, SET_NEXT(dbits, v), __VA_ARGS__) \
+	OP_LOAD_AT(name##_F, bits, EA_F, SET_NEXT(dbits, v), __VA_ARGS__) \
+	OP_LOAD_AT(name##_L, bits, EA_L, SET_NEXT(dbits, v), __VA_ARGS__) \
+	OP_LOAD_G(name##_G, bits, SET_NEXT(dbits, v), __VA_ARGS__)
 #define OP_STORE(name, bits, value)                                       \
 	OP_STORE_AT(name##_S, bits, EA_S, value, NEXT(op + 1),)           \
 	OP_STORE_AT(name##_F, bits, EA_F, value, NEXT(op + 1),)           \
@@ -385,6 +407,22 @@ extern soft_fn *const soft_imul_ops[3][2]; /* 16, 32, 64: r,r; r,r,imm */
 extern soft_fn *const soft_imul_quiet[3][2];
 
 /*
+ * Forms that take an operand from acc, sizes 4 and 8: [with flags, quiet]. They
+ * are worth it because a value that goes through memory from one operation to
+ * the next takes five cycles more.
+ */
+enum soft_acc_form {
+	SOFT_ACC_RR_DST,
+	SOFT_ACC_RR_SRC,
+	SOFT_ACC_RI,
+	SOFT_ACC_COUNT
+};
+extern soft_fn *const soft_alu_acc[SOFT_ALU_COUNT][2][2][SOFT_ACC_COUNT];
+extern soft_fn *const soft_shift_acc[SOFT_SHIFT_COUNT][2][2]; /* SOFT_S_RI */
+extern soft_fn *const soft_mov_acc[2]; /* SOFT_RR */
+extern soft_fn *const soft_load_acc[2]; /* MOV, SOFT_RM + SOFT_EA_S */
+
+/*
  * flow.c: which flags an operation reads and writes, as the FL_ bits of fl.
  */
 #define FL_ALL (FL_OF | FL_CF | FL_PF | FL_AF | FL_ZF | FL_SF)
@@ -392,12 +430,20 @@ struct soft_flow {
 	uint16_t reads, writes; /* writes: for certain, and all it changes */
 	bool leaves; /* may fault, end the block or have it end here */
 	soft_fn *quiet; /* the handler that changes no flag, or NULL */
+	uint8_t acc; /* register that it passes on, as in soft_op, or NONE */
+	/* the forms that take acc: by with flags, quiet; NULL: none */
+	soft_fn *dst[2], *src[2], *base;
 };
+#define SOFT_FLOW_NONE 0xff
+extern const struct soft_flow soft_flow_unknown;
 void soft_flow_of(
     struct soft_flow *ret, const struct soft_op *op, const struct x86_insn *in);
-/* n operations of a block: take quiet handlers where flags are dead. */
+/*
+ * n operations of a block: take quiet handlers where flags are dead, and forms
+ * that take operands from the operation before.
+ */
 void
-soft_flow_elide(struct soft_op *ops, const struct soft_flow *flow, unsigned n);
+soft_flow_apply(struct soft_op *ops, const struct soft_flow *flow, unsigned n);
 
 /*
  * op_fuse.c: a handler that does two operations in a row, or NULL. It stands in

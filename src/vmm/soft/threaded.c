@@ -112,7 +112,7 @@ optimize(struct draft *d)
 	struct soft_op *ops = d->ops;
 	soft_fn *fused;
 
-	soft_flow_elide(ops, d->flow, d->nops);
+	soft_flow_apply(ops, d->flow, d->nops);
 	for (unsigned i = 0; i + 1 < d->nops; i++) {
 		fused = soft_fuse(&ops[i], &ops[i + 1]);
 		if (fused != NULL)
@@ -135,7 +135,7 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 
 	memset(ops, 0, sizeof(d->ops));
 	for (k = 0; k < sizeof(d->flow) / sizeof(d->flow[0]); k++)
-		d->flow[k] = (struct soft_flow){ .leaves = true };
+		d->flow[k] = soft_flow_unknown;
 	if (cpu->watch != NULL)
 		ops[n++].fn = op_budget;
 	for (i = 0; i < SOFT_BLOCK_INSNS && !end; i++) {
@@ -207,7 +207,7 @@ run_ops(struct soft_cpu *cpu, const struct soft_op *op)
 {
 	cpu->base_rip = cpu->rip;
 	while (op)
-		op = op->fn(cpu, op);
+		op = op->fn(cpu, op, cpu->acc);
 }
 
 static void

@@ -10,6 +10,8 @@
 
 #define SECONDS_MOST 86400
 
+static const char no_zone[] = "no zone is named; use -z or -u";
+
 static int
 ask(struct command *c, struct admin_request *rq)
 {
@@ -62,19 +64,40 @@ boot_args(struct command *c, struct admin_request *rq)
 	rq->nargs = (size_t)(c->argc - optind);
 }
 
+/* ---- boot ---- */
+
+static bool
+boots_by_itself(const struct admin_zone *z)
+{
+	return z->autoboot &&
+	    (z->state == ZONE_STATE_INSTALLED || z->state == ZONE_STATE_READY);
+}
+
+static int
+ask_one(struct command *c, void *arg)
+{
+	return ask(c, arg);
+}
+
 int
 cmd_boot(struct command *c)
 {
 	struct admin_request rq = { .command = "boot" };
+	bool all = false;
 	int opt;
 
-	while ((opt = getopt(c->argc, c->argv, "+X")) != -1) {
-		if (opt != 'X')
+	while ((opt = getopt(c->argc, c->argv, "+Xa")) != -1) {
+		if (opt == '?')
 			return usage(c, NULL);
-		rq.debug = true;
+		if (opt == 'X')
+			rq.debug = true;
+		else
+			all = true;
 	}
 	boot_args(c, &rq);
-	return ask(c, &rq);
+	if (all)
+		return all_zones(c, boots_by_itself, false, ask_one, &rq);
+	return c->zone == NULL ? usage(c, no_zone) : ask(c, &rq);
 }
 
 int
@@ -88,22 +111,47 @@ cmd_reboot(struct command *c)
 	return ask(c, &rq);
 }
 
+/* ---- shutdown ---- */
+
+static bool
+is_up(const struct admin_zone *z)
+{
+	return z->state > ZONE_STATE_INSTALLED;
+}
+
+/* The host goes down: who does not listen is halted. */
+static int
+down_one(struct command *c, void *arg)
+{
+	struct admin_request halt = { .command = "halt" }, *rq = arg;
+	struct error err = ERROR_INIT;
+
+	if (admin_request(c->admin, c->zone, rq, NULL, &err) == 0)
+		return EXIT_OK;
+	failed(c, &err);
+	return ask(c, &halt);
+}
+
 int
 cmd_shutdown(struct command *c)
 {
 	struct admin_request rq = { .command = "shutdown" };
+	bool all = false;
 	int opt;
 
-	while ((opt = getopt(c->argc, c->argv, "+rt:")) != -1) {
+	while ((opt = getopt(c->argc, c->argv, "+art:")) != -1) {
 		if (opt == 'r')
 			rq.reboot = true;
+		else if (opt == 'a')
+			all = true;
 		else if (opt != 't' ||
 		    str_to_u64(optarg, 1, SECONDS_MOST, &rq.timeout) < 0)
 			return usage(c,
 			    opt == 't' ? "-t takes seconds, 1 to 86400" : NULL);
 	}
-	boot_args(c, &rq);
-	if (rq.nargs > 0 && !rq.reboot)
-		return usage(c, "arguments are for the boot of -r");
-	return ask(c, &rq);
+	if (optind != c->argc || (all && rq.reboot))
+		return usage(c, NULL);
+	if (all)
+		return all_zones(c, is_up, true, down_one, &rq);
+	return c->zone == NULL ? usage(c, no_zone) : ask(c, &rq);
 }

@@ -95,6 +95,30 @@ int admin_install(struct admin *a, const char *zone,
 /* Back to configured: all below the zonepath goes. -EBUSY: it runs. */
 int admin_uninstall(struct admin *a, const char *zone, struct error *err);
 int admin_mark_incomplete(struct admin *a, const char *zone, struct error *err);
+/*
+ * Configured to installed, as a copy of a zone that does not run: the nth disk
+ * of the source, if it is a file, becomes the nth disk unless that is there.
+ */
+int admin_clone(
+    struct admin *a, const char *zone, const char *source, struct error *err);
+/*
+ * Another zonepath, on the same file system. Paths of disks in it follow. If
+ * it is interrupted, the same move once more ends it.
+ */
+int admin_move(
+    struct admin *a, const char *zone, const char *zonepath, struct error *err);
+/*
+ * Installed to configured: the zonepath stays, with the configuration in it
+ * (SUNWdetached.xml), for 'zonecfg create -a' anywhere. only_show: put it into
+ * *manifest, and do nothing.
+ */
+int admin_detach(struct admin *a, const char *zone, bool only_show,
+    struct buf *manifest, struct error *err);
+/* Configured to installed, with a zonepath that is there; force: unchecked. */
+int
+admin_attach(struct admin *a, const char *zone, bool force, struct error *err);
+/* Would a zone of this manifest be right here? */
+int admin_check_manifest(struct admin *a, const char *path, struct error *err);
 /* Could it be installed and booted? */
 int admin_verify(struct admin *a, const char *zone, struct error *err);
 

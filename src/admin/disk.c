@@ -107,6 +107,12 @@ make_disk(const char *path, uint64_t size, const char *image, struct error *err)
 	return rc;
 }
 
+int
+admin_copy_file(const char *from, const char *to, struct error *err)
+{
+	return make_disk(to, 0, from, err);
+}
+
 static uint64_t
 disk_size(const struct zone_res *disk)
 {

@@ -23,4 +23,15 @@ int admin_hook(struct admin *a, const struct zone_conf *conf, const char *hook,
 int admin_make_disks(struct admin *a, const struct zone_conf *conf,
     const char *image, struct error *err);
 
+/* Copy a file, sharing its blocks if the file system can; holes stay. */
+int admin_copy_file(const char *from, const char *to, struct error *err);
+/* Load a configuration and check it as install does; path: the zonepath. */
+int admin_load(struct admin *a, const char *zone, struct zone_conf **ret,
+    char *path, struct error *err);
+/* A mask of 1 << state; 'what' is not possible in others. */
+int admin_check_state(struct admin *a, const char *zone, unsigned states,
+    const char *what, struct error *err);
+int admin_make_zonepath(const char *path, struct error *err);
+#define ADMIN_IN(state) (1U << ZONE_STATE_##state)
+
 #endif

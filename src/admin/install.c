@@ -123,9 +123,9 @@ check_path(const char *zonepath, struct error *err)
 }
 
 /* Load and check; path: where the zonepath is on this host. */
-static int
-load(struct admin *a, const char *zone, struct zone_conf **ret, char *path,
-    struct error *err)
+int
+admin_load(struct admin *a, const char *zone, struct zone_conf **ret,
+    char *path, struct error *err)
 {
 	struct zone_brand *brand = NULL;
 	struct zone_conf *conf = NULL;
@@ -157,8 +157,8 @@ load(struct admin *a, const char *zone, struct zone_conf **ret, char *path,
 }
 
 /* In one of these states? The lock is held. */
-static int
-check_state(struct admin *a, const char *zone, unsigned states,
+int
+admin_check_state(struct admin *a, const char *zone, unsigned states,
     const char *what, struct error *err)
 {
 	struct admin_zone z;
@@ -175,8 +175,6 @@ check_state(struct admin *a, const char *zone, unsigned states,
 	return rc;
 }
 
-#define IN(state) (1U << ZONE_STATE_##state)
-
 int
 admin_verify(struct admin *a, const char *zone, struct error *err)
 {
@@ -188,7 +186,7 @@ admin_verify(struct admin *a, const char *zone, struct error *err)
 	rc = admin_find(a, zone, &z, err);
 	if (rc < 0)
 		return rc;
-	rc = load(a, zone, &conf, path, err);
+	rc = admin_load(a, zone, &conf, path, err);
 	zone_conf_free(conf);
 	admin_zone_fini(&z);
 	return rc;
@@ -196,8 +194,8 @@ admin_verify(struct admin *a, const char *zone, struct error *err)
 
 /* ---- install ---- */
 
-static int
-make_zonepath(const char *path, struct error *err)
+int
+admin_make_zonepath(const char *path, struct error *err)
 {
 	char sub[ADMIN_PATH];
 	int rc;
@@ -231,7 +229,7 @@ install(struct admin *a, const char *zone, const struct zone_conf *conf,
 
 	rc = zone_store_set_state(a->store, zone, ZONE_STATE_INCOMPLETE, err);
 	if (rc == 0)
-		rc = make_zonepath(path, err);
+		rc = admin_make_zonepath(path, err);
 	if (rc == 0)
 		rc = admin_make_disks(a, conf, in->image, err);
 	if (rc == 0)
@@ -259,13 +257,14 @@ admin_install(struct admin *a, const char *zone, const struct admin_install *in,
 	char path[ADMIN_PATH];
 	int rc;
 
-	rc = check_state(a, zone, IN(CONFIGURED), "install", err);
+	rc = admin_check_state(a, zone, ADMIN_IN(CONFIGURED), "install", err);
 	if (rc == 0)
 		rc = lock = admin_lock(a, zone, err);
 	if (rc >= 0)
-		rc = check_state(a, zone, IN(CONFIGURED), "install", err);
+		rc = admin_check_state(
+		    a, zone, ADMIN_IN(CONFIGURED), "install", err);
 	if (rc == 0)
-		rc = load(a, zone, &conf, path, err);
+		rc = admin_load(a, zone, &conf, path, err);
 	if (rc == 0)
 		rc = install(a, zone, conf, path, in, err);
 	zone_conf_free(conf);
@@ -342,15 +341,16 @@ uninstall(struct admin *a, const char *zone, struct error *err)
 int
 admin_uninstall(struct admin *a, const char *zone, struct error *err)
 {
-	static const unsigned states = IN(INSTALLED) | IN(INCOMPLETE);
+	static const unsigned states =
+	    ADMIN_IN(INSTALLED) | ADMIN_IN(INCOMPLETE);
 	cleanup_close int lock = -1;
 	int rc;
 
-	rc = check_state(a, zone, states, "uninstall", err);
+	rc = admin_check_state(a, zone, states, "uninstall", err);
 	if (rc == 0)
 		rc = lock = admin_lock(a, zone, err);
 	if (rc >= 0)
-		rc = check_state(a, zone, states, "uninstall", err);
+		rc = admin_check_state(a, zone, states, "uninstall", err);
 	if (rc == 0)
 		rc = uninstall(a, zone, err);
 	return rc < 0 ? rc : 0;
@@ -362,11 +362,12 @@ admin_mark_incomplete(struct admin *a, const char *zone, struct error *err)
 	cleanup_close int lock = -1;
 	int rc;
 
-	rc = check_state(a, zone, IN(INSTALLED), "mark", err);
+	rc = admin_check_state(a, zone, ADMIN_IN(INSTALLED), "mark", err);
 	if (rc == 0)
 		rc = lock = admin_lock(a, zone, err);
 	if (rc >= 0)
-		rc = check_state(a, zone, IN(INSTALLED), "mark", err);
+		rc = admin_check_state(
+		    a, zone, ADMIN_IN(INSTALLED), "mark", err);
 	if (rc == 0)
 		rc = zone_store_set_state(
 		    a->store, zone, ZONE_STATE_INCOMPLETE, err);

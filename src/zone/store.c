@@ -40,6 +40,7 @@ struct change {
 	int lock;
 	struct zone_index *ix;
 	struct error *err;
+	bool move; /* the zonepath may become another */
 };
 
 static int
@@ -359,11 +360,12 @@ check_fixed(struct change *c, const struct zone_entry *e,
     const struct zone_conf *disk, const struct zone_conf *conf)
 {
 	static const char *const fixed[] = { "brand", "zonepath" };
+	size_t n = c->move ? 1 : ARRAY_LEN(fixed);
 	const char *was, *now;
 
 	if (e->state == ZONE_STATE_CONFIGURED || disk == NULL)
 		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+	for (size_t i = 0; i < n; i++) {
 		was = zone_conf_get(disk, fixed[i]);
 		now = zone_conf_get(conf, fixed[i]);
 		if (was != NULL && now != NULL && strcmp(was, now) != 0)
@@ -496,9 +498,9 @@ save_checked(struct change *c, const char *old_name, struct zone_conf *conf,
 	return rc == 0 ? save_files(c, old_name, conf) : rc;
 }
 
-int
-zone_store_save(struct zone_store *s, const char *old_name,
-    struct zone_conf *conf, const struct buf *base, struct error *err)
+static int
+save(struct zone_store *s, const char *old_name, struct zone_conf *conf,
+    const struct buf *base, bool move, struct error *err)
 {
 	struct zone_conf *disk = NULL;
 	struct change c;
@@ -511,6 +513,7 @@ zone_store_save(struct zone_store *s, const char *old_name,
 	rc = change_begin(&c, s, err);
 	if (rc < 0)
 		return rc;
+	c.move = move;
 	buf_init(&now, ZONE_XML_MAX);
 	/* what is there may be damaged, and is then simply replaced */
 	if (old_name != NULL)
@@ -520,6 +523,20 @@ zone_store_save(struct zone_store *s, const char *old_name,
 	zone_conf_free(disk);
 	change_end(&c);
 	return rc;
+}
+
+int
+zone_store_save(struct zone_store *s, const char *old_name,
+    struct zone_conf *conf, const struct buf *base, struct error *err)
+{
+	return save(s, old_name, conf, base, false, err);
+}
+
+int
+zone_store_move(struct zone_store *s, struct zone_conf *conf,
+    const struct buf *base, struct error *err)
+{
+	return save(s, zone_conf_get(conf, "zonename"), conf, base, true, err);
 }
 
 /* ---- the rest ---- */

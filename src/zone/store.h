@@ -102,6 +102,12 @@ int zone_conf_load_file(const char *path, struct zone_conf **ret,
 int zone_store_save(struct zone_store *store, const char *old_name,
     struct zone_conf *conf, const struct buf *base, struct error *err);
 /*
+ * The same for a zone whose data its caller has moved: the zonepath may be
+ * another, whatever the state.
+ */
+int zone_store_move(struct zone_store *store, struct zone_conf *conf,
+    const struct buf *base, struct error *err);
+/*
  * Does another zone than 'name' have this zonepath or UUID? -EEXIST: the error
  * says which. Configurations may (one is often made of another); installing may
  * not.

@@ -215,3 +215,96 @@ assert zones[2]["state"] == "running", zones'
 	done
 	nothing_left
 }
+
+@test "clone copies disks, move takes them along" {
+	zone a idle "add disk; set path=/zones/a/disk0; set size=1M; end"
+	head -c 100000 /dev/urandom | dd of="$ROOT/zones/a/disk0" conv=notrunc 2>/dev/null
+	cfg -z b "create -t a; set zonepath=/zones/b; select disk path=/zones/a/disk0; set path=/zones/b/disk0; end"
+	adm -z b clone a
+	is b installed
+	cmp "$ROOT/zones/a/disk0" "$ROOT/zones/b/disk0"
+	adm -z b move /elsewhere/b
+	[ ! -e "$ROOT/zones/b" ]
+	cmp "$ROOT/zones/a/disk0" "$ROOT/elsewhere/b/disk0"
+	cfg -z b info | grep -q '/elsewhere/b/disk0'
+	adm -z b boot
+	is b running
+	refuses "zone 'b' is running: move is not possible" -z b move /zones/b
+	cfg -z c "create; set zonepath=/zones/c"
+	refuses "*cloning it is not possible" -z c clone b
+}
+
+@test "a move that was killed between data and configuration is ended by the next" {
+	zone a idle
+	mkdir "$ROOT/other"
+	chmod 755 "$ROOT/other"
+	mv "$ROOT/zones/a" "$ROOT/other/a"
+	adm -z a move /other/a
+	adm -z a boot
+	is a running
+}
+
+@test "detached here, attached there" {
+	zone a idle "add disk; set path=/zones/a/disk0; set size=1M; end"
+	adm -z a detach -n | grep -q 'zonepath="/zones/a"'
+	is a installed
+	adm -z a detach
+	is a configured
+	cfg -z a delete -F
+	cfg -z b "create -a $ROOT/zones/a; set zonepath=/zones/a"
+	adm -z b attach -n "$ROOT/zones/a/SUNWdetached.xml"
+	adm -z b attach
+	is b installed
+	[ ! -e "$ROOT/zones/a/SUNWdetached.xml" ]
+	adm -z b boot
+	is b running
+	cfg -z c "create; set zonepath=/zones/none"
+	refuses "*zones/none*" -z c attach
+}
+
+@test "events are followed, over a rotation too" {
+	zone a idle
+	zone b idle
+	adm -z a events >seen &
+	follower=$!
+	sleep 0.3
+	adm -z b boot
+	adm -z a boot
+	shows '"to":"running"' seen
+	# the next writer finds a full file
+	head -c 1100000 /dev/zero | tr '\0' '\n' >>"$ROOT/run/zhyve/events"
+	adm -z a halt
+	shows '"from":"shutting_down","to":"installed"' seen
+	[ -e "$ROOT/run/zhyve/events.0" ]
+	kill $follower
+	[ "$(grep -c '"zone":"b"' seen)" -eq 0 ]
+	adm events -n | python3 -c '
+import json, sys
+for line in sys.stdin:
+    if line.strip():
+        e = json.loads(line)
+        assert e["time"].endswith("Z") and e["zone"] in ("a", "b"), e'
+}
+
+@test "what zones use" {
+	zone a idle
+	adm -z a boot
+	adm stat -j | python3 -c '
+import json, sys
+(z,) = json.load(sys.stdin)
+assert z["name"] == "a" and z["memory"] > 0 and z["cpu_ns"] > 0, z'
+	adm stat | grep -q '^a  *[0-9]'
+}
+
+@test "the host starts and stops" {
+	zone a idle "set autoboot=true"
+	CMDLINE=end=button zone b ends "set autoboot=true"
+	zone c idle
+	adm boot -a
+	is a running
+	is b running
+	is c installed
+	adm shutdown -a -t 1
+	is a installed
+	is b installed
+}

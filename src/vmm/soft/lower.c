@@ -545,6 +545,7 @@ soft_lower(struct soft_cpu *cpu, struct soft_op *op, const struct x86_insn *in,
 		return 1;
 	}
 	op->fn = *ret_end ? soft_op_insn_end : soft_op_insn;
+	soft_lower_wide(op, in);
 	soft_lower_string(op, in);
 	return 1;
 }

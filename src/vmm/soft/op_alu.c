@@ -410,4 +410,75 @@ soft_fn *const soft_imul_ops[3][2] = { { imul16_rr, imul16_rri },
 	{ imul32_rr, imul32_rri }, { imul64_rr, imul64_rri } };
 soft_fn *const soft_imul_quiet[3][2] = { { imul16_rr_q, imul16_rri_q },
 	{ imul32_rr_q, imul32_rri_q }, { imul64_rr_q, imul64_rri_q } };
-/* clang-format on */
+
+/*
+ * ---- rAX, rDX by a register ----
+ * Quotients that fit for certain; what may not is left to the function. Flags
+ * after divisions are undefined, after multiplications all but CF and OF.
+ */
+#define RAX cpu->gpr[X86_RAX]
+#define RDX cpu->gpr[X86_RDX]
+#define DEF_WIDE(bits, stype)                                       \
+OP(div##bits)                                                             \
+{                                                                         \
+	T(bits) a = (T(bits))RAX, d = (T(bits))RDX, s = R##bits(op->src); \
+	if (unlikely(d >= s))                                             \
+		INSTEAD(soft_op_insn);                                    \
+	__asm__("div" SFX##bits " %2" : "+a"(a), "+d"(d) : "r"(s) : "cc"); \
+	RAX = a;                                                          \
+	RDX = d;                                                          \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(idiv##bits)                                                            \
+{                                                                         \
+	T(bits) a = (T(bits))RAX, d = (T(bits))RDX, s = R##bits(op->src); \
+	if (unlikely(d != (T(bits))((stype)a >> (bits - 1)) ||            \
+		s + 1 < 2))                                               \
+		INSTEAD(soft_op_insn);                                    \
+	__asm__("idiv" SFX##bits " %2" : "+a"(a), "+d"(d) : "r"(s) : "cc"); \
+	RAX = a;                                                          \
+	RDX = d;                                                          \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(mul##bits)                                                             \
+{                                                                         \
+	T(bits) a = (T(bits))RAX, d, s = R##bits(op->src);                \
+	__asm__("mul" SFX##bits " %2" : "+a"(a), "=d"(d) : "r"(s) : "cc"); \
+	RAX = a;                                                          \
+	RDX = d;                                                          \
+	cpu->fl = (cpu->fl & (uint16_t)~(FL_CF | FL_OF)) |                \
+	    (d != 0 ? FL_CF | FL_OF : 0);                                 \
+	NEXT(op + 1);                                                     \
+}                                                                         \
+OP(imul##bits)                                                            \
+{                                                                         \
+	T(bits) a = (T(bits))RAX, d, s = R##bits(op->src);                \
+	__asm__("imul" SFX##bits " %2" : "+a"(a), "=d"(d) : "r"(s) : "cc"); \
+	RAX = a;                                                          \
+	RDX = d;                                                          \
+	cpu->fl = (cpu->fl & (uint16_t)~(FL_CF | FL_OF)) |                \
+	    (d != (T(bits))((stype)a >> (bits - 1)) ? FL_CF | FL_OF : 0); \
+	NEXT(op + 1);                                                     \
+}
+DEF_WIDE(32, int32_t) DEF_WIDE(64, int64_t)
+    /* clang-format on */
+
+    void soft_lower_wide(struct soft_op *op, const struct x86_insn *in)
+{
+	static const struct {
+		uint16_t mn;
+		soft_fn *fn[2];
+	} rows[] = { { X86_MN_DIV, { div32, div64 } },
+		{ X86_MN_IDIV, { idiv32, idiv64 } },
+		{ X86_MN_MUL, { mul32, mul64 } },
+		{ X86_MN_IMUL, { imul32, imul64 } } };
+	unsigned bytes = x86_op_bytes(in, 0);
+
+	if (in->mod != 3 || bytes < 4 || in->row->op[1] != X86_OP___)
+		return;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (in->row->mn == rows[i].mn) {
+			op->src = OP_REG(in->rm);
+			op->fn = rows[i].fn[bytes == 8];
+		}
+}

@@ -480,7 +480,8 @@ soft_lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off);
 /* op_simd.c */
 void soft_lower_fpsimd(struct soft_cpu *cpu, struct soft_op *op,
     const struct x86_insn *in, unsigned off);
-/* op_string.c: a faster handler, where there is one */
+/* A faster handler, where there is one: op_alu.c, op_string.c */
+void soft_lower_wide(struct soft_op *op, const struct x86_insn *in);
 void soft_lower_string(struct soft_op *op, const struct x86_insn *in);
 /* string.c: n elements of size bytes by the host's instruction */
 void soft_rep_movs(void *dst, const void *src, unsigned size, uint64_t n);

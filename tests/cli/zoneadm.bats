@@ -308,3 +308,25 @@ assert z["name"] == "a" and z["memory"] > 0 and z["cpu_ns"] > 0, z'
 	is a installed
 	is b installed
 }
+
+@test "the manual has every command and no other" {
+	page=$HERE/../../man/zoneadm.8
+	adm help | awk '{ print $1 }' | sort >program
+	sed -n '/^\.\\" zoneadm/,/^\.\\" end/s/^\.It Cm \([a-z]*\).*/\1/p' "$page" | sort -u >manual
+	diff program manual
+}
+
+@test "a script for hosts without systemd" {
+	zone a idle "set autoboot=true"
+	printf '#!/bin/sh\nexec "%s" -R "%s" "$@"\n' "$BUILD/cmd/zoneadm/zoneadm" "$ROOT" >adm
+	chmod +x adm
+	export ZONEADM=$PWD/adm ZONES_TIMEOUT=1
+	sh "$BUILD/cmd/zones/zones" start
+	is a running
+	sh "$BUILD/cmd/zones/zones" status | grep -q '^ *1 a  *running'
+	sh "$BUILD/cmd/zones/zones" stop
+	is a installed
+	status=0
+	sh "$BUILD/cmd/zones/zones" fly 2>/dev/null || status=$?
+	[ "$status" -eq 2 ]
+}

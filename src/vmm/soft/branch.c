@@ -18,9 +18,18 @@ INSN(call)
 	uint64_t to = x86_op_class(in, 0) == X86_OC_J ? cpu->rip + in->imm
 						      : soft_get(cpu, in, 0);
 	uint64_t next = cpu->rip;
+	struct soft_stack st;
 
+	if (in->mode != 8) {
+		soft_near_jump(cpu, to, in->opsize);
+		soft_push(cpu, in->opsize, next);
+		return;
+	}
+	/* In 64-bit code it is written before the target is looked at. */
+	soft_stack_current(cpu, &st);
+	soft_stack_push(cpu, &st, in->opsize, next);
 	soft_near_jump(cpu, to, in->opsize);
-	soft_push(cpu, in->opsize, next);
+	soft_stack_commit(cpu, &st);
 }
 
 INSN(ret)

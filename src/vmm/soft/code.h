@@ -129,6 +129,13 @@ struct soft_block *soft_code_find(struct soft_cpu *cpu, bool *ret_lasting);
 void *soft_code_alloc(struct soft_cpu *cpu, size_t size);
 /* Linear address of RIP for a fetch; checks CS's limit. */
 uint64_t soft_fetch_lin(struct soft_cpu *cpu);
+/* Of the bytes of code at RIP, some lie past the limit of CS. */
+static inline bool
+soft_past_limit(const struct soft_cpu *cpu, unsigned bytes)
+{
+	return cpu->mode != 8 && cpu->rip + bytes - 1 > cpu->seg[X86_CS].limit;
+}
+
 /* Physical and host address of the code at lin, or a fetch fault. */
 uint8_t *soft_fetch_page(struct soft_cpu *cpu, uint64_t lin, uint64_t *ret_pa);
 

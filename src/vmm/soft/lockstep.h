@@ -128,8 +128,11 @@ const struct lockstep_stats *soft_lockstep_stats(const struct soft_cpu *cpu);
 void soft_lockstep_store(struct soft_cpu *cpu, uint64_t pa);
 /* May the subject store to it without telling? */
 bool soft_lockstep_told(const struct soft_cpu *cpu, uint64_t pa);
-/* The subject's walk set bits in the entry at pa. */
-void soft_lockstep_pte(struct soft_cpu *cpu, uint64_t pa, uint64_t bits);
+/*
+ * A walk is about to set bits in the entry at pa. true: it is the shadow's,
+ * whose copy got those that the subject set in this unit.
+ */
+bool soft_lockstep_pte(struct soft_cpu *cpu, uint64_t pa, uint64_t bits);
 /* The shadow: where it finds physical memory; NULL: not memory. */
 void *soft_lockstep_view(struct soft_cpu *cpu, uint64_t pa);
 /* The shadow: soft_translate() */

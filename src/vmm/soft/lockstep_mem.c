@@ -125,7 +125,7 @@ lockstep_mem_differs(struct soft_lockstep *ls, uint64_t *ret_pa)
 		uint16_t k = *slot(ls, ls->pte[i].pa & ~(PAGE - 1));
 		uint32_t *e;
 
-		/* The shadow's walks set nothing. */
+		/* The subject may have walked where the shadow has not. */
 		if (k == 0)
 			continue;
 		e = (uint32_t *)(ls->copy + (k - 1u) * PAGE +
@@ -159,19 +159,38 @@ lockstep_mem_rollback(struct soft_lockstep *ls)
 	lockstep_mem_begin(ls);
 }
 
-void
+static void
+shadow_pte(struct soft_lockstep *ls, uint64_t pa, uint64_t bits)
+{
+	uint16_t k = *slot(ls, pa & ~(PAGE - 1));
+	uint64_t set = 0;
+
+	for (unsigned i = 0; i < ls->nptes; i++)
+		if (ls->pte[i].pa == pa)
+			set |= ls->pte[i].bits;
+	if (k != 0) /* they are in the low half */
+		*(uint32_t *)(ls->copy + (k - 1u) * PAGE + (pa & (PAGE - 1))) |=
+		    (uint32_t)(set & bits);
+}
+
+bool
 soft_lockstep_pte(struct soft_cpu *cpu, uint64_t pa, uint64_t bits)
 {
 	struct soft_lockstep *ls = cpu->ls;
 
-	if (!ls->active)
-		return;
-	atomic_fetch_or(&ls->a->request, SOFT_REQ_WATCH);
-	if (ls->nptes == LOCKSTEP_PTES) {
-		ls->crowded = true;
-		return;
+	if (soft_is_shadow(cpu)) {
+		shadow_pte(ls, pa, bits);
+		return true;
 	}
-	ls->pte[ls->nptes++] = (struct lockstep_pte){ pa, bits };
+	if (!ls->active)
+		return false;
+	atomic_fetch_or(&ls->a->request, SOFT_REQ_WATCH);
+	keep_page(ls, pa & ~(PAGE - 1));
+	if (ls->nptes == LOCKSTEP_PTES)
+		ls->crowded = true;
+	else
+		ls->pte[ls->nptes++] = (struct lockstep_pte){ pa, bits };
+	return false;
 }
 
 /* ---- the shadow's translations ---- */
@@ -200,6 +219,9 @@ soft_lockstep_translate(struct soft_cpu *cpu, uint64_t lin,
 	struct soft_region *r;
 	uint32_t error = 0;
 
+	/* For the bits that it sets, when the subject's walks did. */
+	if (ls->nptes > 0)
+		soft_walk(cpu, lin, acc, mmu, &ret->pa, &error);
 	if (!subject_has(ls, lin, acc, mmu, &ret->pa) &&
 	    !soft_walk(cpu, lin, acc, mmu, &ret->pa, &error)) {
 		cpu->cr2 = lin;

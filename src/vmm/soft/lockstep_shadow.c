@@ -148,6 +148,13 @@ choose(struct soft_lockstep *ls, struct lockstep_insn *e)
 	e->kind = KIND_HOST;
 }
 
+static void
+check_limit(struct soft_cpu *b, unsigned len)
+{
+	if (soft_past_limit(b, len))
+		soft_raise_error(b, X86_EXC_GP, 0);
+}
+
 static struct lockstep_insn *
 next_insn(struct soft_lockstep *ls)
 {
@@ -159,8 +166,10 @@ next_insn(struct soft_lockstep *ls)
 	int len;
 
 	if (e->len != 0 && e->len <= n && e->mode == (b->xgen[0] & MODE_BITS) &&
-	    memcmp(e->bytes, buf, e->len) == 0)
+	    memcmp(e->bytes, buf, e->len) == 0) {
+		check_limit(b, e->len);
 		return e;
+	}
 	e->len = 0;
 	memset(e->ops, 0, sizeof(e->ops));
 	len = x86_decode(&e->in, buf, n, b->mode);
@@ -174,6 +183,7 @@ next_insn(struct soft_lockstep *ls)
 		    len == X86_DECODE_UD ? X86_EXC_UD : X86_EXC_GP);
 		return e;
 	}
+	check_limit(b, (unsigned)len);
 	choose(ls, e);
 	memcpy(e->bytes, buf, (unsigned)len);
 	e->mode = b->xgen[0] & MODE_BITS;
@@ -239,9 +249,7 @@ next_rip(const struct soft_cpu *b, unsigned len)
 {
 	uint64_t rip = b->base_rip + len;
 
-	return b->mode == 8 ? rip
-	    : b->mode == 4  ? (uint32_t)rip
-			    : (uint16_t)rip;
+	return b->mode == 8 ? rip : (uint32_t)rip;
 }
 
 static void

@@ -45,14 +45,10 @@ host_of(struct soft_cpu *cpu, uint64_t pa, bool *ret_ram)
 
 	if (r == NULL)
 		return NULL;
-	if (unlikely(cpu->ls != NULL) && soft_is_shadow(cpu)) {
-		/* Entries are only looked at. */
-		if (ret_ram)
-			*ret_ram = false;
-		return soft_lockstep_view(cpu, pa);
-	}
 	if (ret_ram)
 		*ret_ram = !r->rom;
+	if (unlikely(cpu->ls != NULL) && soft_is_shadow(cpu))
+		return soft_lockstep_view(cpu, pa);
 	return r->host + (pa - r->base);
 }
 
@@ -69,8 +65,8 @@ set_bits(struct soft_cpu *cpu, uint64_t pa, void *p, bool wide, uint64_t old,
 
 	if ((old & bits) == bits)
 		return true;
-	if (unlikely(cpu->ls != NULL))
-		soft_lockstep_pte(cpu, pa, bits);
+	if (unlikely(cpu->ls != NULL) && soft_lockstep_pte(cpu, pa, bits))
+		return true;
 	if (wide)
 		ok = __atomic_compare_exchange_n((uint64_t *)p, &old,
 		    old | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

@@ -190,11 +190,8 @@ OP(op_insn_end)
 
 	cpu->cur_off = op->off;
 	cpu->insns += op->count;
-	if (cpu->mode == 4)
-		rip = (uint32_t)rip;
-	else if (cpu->mode == 2)
-		rip = (uint16_t)rip;
-	cpu->rip = rip;
+	/* as in soft_lower_next() */
+	cpu->rip = cpu->mode == 8 ? rip : (uint32_t)rip;
 	((soft_insn_fn *)op->imm)(cpu, op->insn);
 	return NULL;
 }

@@ -47,13 +47,6 @@ decode_error(struct soft_op *op, int len, unsigned off)
 	return false;
 }
 
-/* Of the bytes of code at RIP, some lie past the limit of CS. */
-static bool
-past_limit(const struct soft_cpu *cpu, unsigned bytes)
-{
-	return cpu->mode != 8 && cpu->rip + bytes - 1 > cpu->seg[X86_CS].limit;
-}
-
 /* A block of the one instruction at RIP, valid until the next call. */
 static const struct soft_op *
 make_single(struct soft_cpu *cpu)
@@ -85,7 +78,7 @@ make_single(struct soft_cpu *cpu)
 		len =
 		    x86_decode(&c->scratch_insn, buf, X86_MAX_INSN, cpu->mode);
 	}
-	if (len > 0 && past_limit(cpu, (unsigned)len))
+	if (len > 0 && soft_past_limit(cpu, (unsigned)len))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
 	memset(ops, 0, sizeof(c->scratch));
 	ops[0].count = ops[1].count = 1;
@@ -239,7 +232,7 @@ next_block(struct soft_cpu *cpu)
 
 	unlink_pending(cpu);
 	b = soft_code_find(cpu, &lasting);
-	if (unlikely(b != NULL && past_limit(cpu, b->bytes)))
+	if (unlikely(b != NULL && soft_past_limit(cpu, b->bytes)))
 		return NULL;
 	if (!lasting || flushes != c->flushes)
 		return b;

@@ -360,6 +360,68 @@ run_row(const struct row *r, bool primed)
 	return good;
 }
 
+/* ---- implicit accesses: a descriptor in the page under test ---- */
+
+extern uint64_t gdt[];
+SYS_CODE(load_ds, "movl $0x0f, %eax; movl %eax, %ds; ud2");
+#define LDT_SELECTOR 0x18 /* two entries that nobody uses */
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	uint8_t cpl, with;
+	uint64_t e1;
+	int error;
+} implicit[] = {
+{ "a descriptor in a supervisor page, ring 3", 3, 0, P | W, FINE },
+{ "a descriptor in a page not present, ring 3: no U", 3, 0, W | U, 0 },
+{ "a descriptor in a user page, ring 0", 0, 0, PWU, FINE },
+{ "SMAP: a descriptor in a user page, ring 0", 0, SMAP, PWU, eP },
+{ "SMAP: AC does not help there", 0, SMAP | AC, PWU, eP },
+{ "SMAP: a descriptor in a user page, ring 3", 3, SMAP, PWU, eP },
+{ "SMAP: a descriptor in a supervisor page, ring 3", 3, SMAP, P | W, FINE },
+};
+/* clang-format on */
+
+static void
+test_implicit(void)
+{
+	const uint64_t base = TEST_LIN, at = TEST_LIN + 8;
+	struct row page = { .leaf = 1, .e4 = PWU, .e3 = PWU, .e2 = PWU };
+	uint64_t was[2] = { gdt[3], gdt[4] };
+	struct sys_regs s;
+	bool good;
+
+	SYS_COPY(user_code + 4 * STUB_SIZE, load_ds);
+	data[1] = UINT64_C(0x00cff3000000ffff);
+	gdt[3] = 4095 | (base & 0xffffff) << 16 | UINT64_C(0x82) << 40 |
+	    (base >> 24 & 0xff) << 56;
+	gdt[4] = base >> 32;
+	__asm__ volatile("lldt %w0" ::"r"(LDT_SELECTOR));
+	for (unsigned i = 0; i < sizeof(implicit) / sizeof(implicit[0]); i++) {
+		if ((implicit[i].with & SMAP) && !has_smap) {
+			skip(implicit[i].what, "the CPU model has no SMAP");
+			continue;
+		}
+		page.e1 = implicit[i].e1;
+		set_entries(&page);
+		set_mode(implicit[i].with);
+		write_cr3((uint64_t)tables[4]);
+		go(4, implicit[i].cpl, implicit[i].with & AC, 0, &s);
+		set_mode(0);
+		__asm__ volatile("mov %0, %%ds" ::"r"(0x10));
+		good = implicit[i].error == FINE ? s.f.vector == SYS_UD
+						 : s.f.vector == 14 &&
+			s.f.error == (uint64_t)implicit[i].error && s.cr2 == at;
+		if (!ok(good, "%s", implicit[i].what))
+			print("# vector %u error %x cr2 %lx\n",
+			    (unsigned)s.f.vector, (unsigned)s.f.error, s.cr2);
+	}
+	__asm__ volatile("lldt %w0" ::"r"(0));
+	gdt[3] = was[0];
+	gdt[4] = was[1];
+}
+
 static const char *
 reason_to_skip(const struct row *r)
 {
@@ -397,6 +459,10 @@ run_all(uint64_t unused)
 		ok(run_row(&rows[i], false) && run_row(&rows[i], true), "%s",
 		    rows[i].what);
 	}
+	if (only_user)
+		skip("implicit accesses", "this KVM emulates ring 0");
+	else
+		test_implicit();
 	write_cr4(cr4_base);
 	wrmsr_0(MSR_EFER, efer);
 	write_cr3(cr3);

@@ -392,30 +392,28 @@ soft_rmw_end(struct soft_cpu *cpu, void *p)
 	soft_vm_go_on(cpu);
 }
 
-/* Rights of the supervisor, not held up by SMAP. */
-static enum soft_mmu
-system_mmu(struct soft_cpu *cpu)
-{
-	return cpu->mmu == SOFT_MMU_USER ? SOFT_MMU_KERNEL
-					 : (enum soft_mmu)cpu->mmu;
-}
+/*
+ * Implicit accesses have the supervisor's rights, without what AC allows
+ * (Intel SDM vol. 3, 4.6.1).
+ */
+#define SYSTEM_MMU SOFT_MMU_KERNEL
 
 uint64_t
 soft_sys_read(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
 	cpu->mem_seg = X86_DS;
-	return read_slow_as(cpu, lin, size, system_mmu(cpu));
+	return read_slow_as(cpu, lin, size, SYSTEM_MMU);
 }
 
 void
 soft_sys_write(
     struct soft_cpu *cpu, uint64_t lin, unsigned size, uint64_t value)
 {
-	write_slow_as(cpu, lin, size, value, system_mmu(cpu));
+	write_slow_as(cpu, lin, size, value, SYSTEM_MMU);
 }
 
 void
 soft_sys_probe_write(struct soft_cpu *cpu, uint64_t lin, unsigned size)
 {
-	probe(cpu, lin, size, SOFT_WRITE, system_mmu(cpu));
+	probe(cpu, lin, size, SOFT_WRITE, SYSTEM_MMU);
 }

@@ -305,6 +305,41 @@ fill(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 		e->w = page;
 }
 
+/*
+ * STAC opens a view of its own for a few accesses. What it may do includes all
+ * that the kernel's view without AC and the user's may: no walk then.
+ */
+static bool
+borrow(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
+    struct soft_page *ret)
+{
+	static const uint8_t views[] = { SOFT_MMU_KERNEL, SOFT_MMU_USER };
+	unsigned i = lin >> 12 & (SOFT_TLB_SIZE - 1);
+	uint64_t page = lin & ~UINT64_C(0xfff);
+	struct soft_tlb_meta *m = &cpu->meta[SOFT_MMU_KERNEL_AC][i];
+	struct soft_tlb *e = &cpu->tlbs[SOFT_MMU_KERNEL_AC][i];
+	bool listed = m->listed;
+
+	for (unsigned k = 0; k < 2; k++) {
+		const struct soft_tlb *from = &cpu->tlbs[views[k]][i];
+
+		if ((acc == SOFT_WRITE ? from->w : from->r) != page)
+			continue;
+		*e = *from;
+		e->x = SOFT_TLB_NONE(i);
+		*m = cpu->meta[views[k]][i];
+		m->listed = listed;
+		if (!m->global)
+			list_nonglobal(cpu, SOFT_MMU_KERNEL_AC, i);
+		ret->pa = m->pa | (lin & 0xfff);
+		ret->host = e->host + (lin & 0xfff);
+		ret->writable = acc == SOFT_WRITE;
+		ret->global = m->global;
+		return true;
+	}
+	return false;
+}
+
 void
 soft_translate(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
     enum soft_mmu mmu, struct soft_page *ret)
@@ -326,6 +361,9 @@ soft_translate(struct soft_cpu *cpu, uint64_t lin, enum soft_access acc,
 		soft_lockstep_translate(cpu, lin, acc, mmu, ret);
 		return;
 	}
+	if (mmu == SOFT_MMU_KERNEL_AC && acc != SOFT_FETCH && !cpu->ls &&
+	    borrow(cpu, lin, acc, ret))
+		return;
 	if (unlikely(!walk(cpu, lin, acc, mmu, &w))) {
 		cpu->cr2 = lin;
 		soft_raise_error(cpu, X86_EXC_PF, w.error);

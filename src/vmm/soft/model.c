@@ -54,8 +54,8 @@ soft_cpuid_model(struct cpuid_table *t, uint64_t tsc_hz)
 	/* FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT
 	 * PSE36 CLFSH MMX FXSR SSE SSE2 */
 	uint32_t d1 = 0x078bfbfd;
-	/* FSGSBASE TSC_ADJUST ERMS; BMI1/2 need VEX decoding only */
-	uint32_t b7 = BIT(0) | BIT(1) | BIT(9) | BIT(23);
+	/* FSGSBASE TSC_ADJUST SMEP ERMS SMAP; BMI1/2 need VEX decoding only */
+	uint32_t b7 = BIT(0) | BIT(1) | BIT(7) | BIT(9) | BIT(20) | BIT(23);
 	uint32_t b7_host = BIT(3) | BIT(8) | BIT(18) | BIT(19) | BIT(29);
 	/* FSRM SPEC_CTRL ARCH_CAPABILITIES SSBD */
 	uint32_t d7 = BIT(4) | BIT(26) | BIT(29);

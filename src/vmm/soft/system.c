@@ -600,7 +600,12 @@ INSN(clac)
 		cpu->rflags |= X86_FL_AC;
 	else
 		cpu->rflags &= ~(uint64_t)X86_FL_AC;
-	soft_mode_changed(cpu);
+	/* All of soft_mode_changed() that AC matters for in ring 0. */
+	if (cpu->cr4 & X86_CR4_SMAP) {
+		cpu->mmu = in->row->mn == X86_MN_STAC ? SOFT_MMU_KERNEL_AC
+						      : SOFT_MMU_KERNEL;
+		cpu->tlb = cpu->tlbs[cpu->mmu];
+	}
 }
 
 /* KVM's hypercall: none is offered, -KVM_ENOSYS. */

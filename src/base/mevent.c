@@ -14,6 +14,7 @@
 #include "base/mevent.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -541,6 +542,8 @@ mevent_run_calls(struct mevent_loop *loop)
 		pthread_mutex_lock(&loop->lock);
 		post = mevent_post_pop_locked(loop);
 		pthread_mutex_unlock(&loop->lock);
+		if (post == NULL)
+			break; /* a call served those behind it */
 		more = post != end;
 		post->fn(post->arg);
 		mevent_post_finish(post, 0);
@@ -692,4 +695,37 @@ mevent_loop_once(struct mevent_loop *loop, int timeout_ms)
 	rc = mevent_round(loop, timeout_ms);
 	mevent_loop_leave(loop);
 	return rc;
+}
+
+void
+mevent_wake(struct mevent_loop *loop)
+{
+	eventfd_signal(loop->wakefd);
+}
+
+int
+mevent_serve_calls(struct mevent_loop *loop, bool (*done)(void *arg), void *arg)
+{
+	struct pollfd wake = { .fd = loop->wakefd, .events = POLLIN };
+	bool entered = !mevent_loop_is_current(loop);
+	struct mevent_post *post;
+	int rc;
+
+	rc = entered ? mevent_loop_enter(loop) : 0;
+	if (rc != 0)
+		return rc;
+	while (!done(arg)) {
+		pthread_mutex_lock(&loop->lock);
+		post = mevent_post_pop_locked(loop);
+		pthread_mutex_unlock(&loop->lock);
+		if (post != NULL) {
+			post->fn(post->arg);
+			mevent_post_finish(post, 0);
+		} else if (poll(&wake, 1, -1) > 0) {
+			(void)counter_take(loop->wakefd);
+		}
+	}
+	if (entered)
+		mevent_loop_leave(loop);
+	return 0;
 }

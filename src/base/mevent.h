@@ -99,6 +99,17 @@ int mevent_call(struct mevent_loop *loop, mevent_call_fn fn, void *arg);
  */
 int mevent_call_wait(struct mevent_loop *loop, mevent_call_fn fn, void *arg);
 
+/*
+ * For a callback that has to wait for other threads: on the loop's thread run
+ * posted calls, and nothing else, until done(arg). It is asked after each call
+ * and after mevent_wake(). So a thread that waits for a call and one that the
+ * callback waits for may be the same. Also while nobody runs the loop; -EBUSY
+ * when another thread does. A stop is left for mevent_loop_run().
+ */
+int mevent_serve_calls(
+    struct mevent_loop *loop, bool (*done)(void *arg), void *arg);
+void mevent_wake(struct mevent_loop *loop); /* any thread */
+
 uint64_t mevent_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

@@ -35,6 +35,41 @@ vm_kick_all(struct vm *vm)
 			vm->conf.engine->vcpu_kick(vm->vcpu[i].engine);
 }
 
+static bool
+all_parked(void *arg)
+{
+	struct vm *vm = arg;
+	bool all;
+
+	pthread_mutex_lock(&vm->lock);
+	all = vm->parked == vm->nvcpus;
+	pthread_mutex_unlock(&vm->lock);
+	return all;
+}
+
+static void
+count_loop_wait(struct vm *vm, int n)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->loop_waits += (unsigned)n;
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void
+vm_wait_parked(struct vm *vm, bool on_loop)
+{
+	if (on_loop) {
+		count_loop_wait(vm, 1);
+		mevent_serve_calls(vm->loop, all_parked, vm);
+		count_loop_wait(vm, -1);
+		return;
+	}
+	pthread_mutex_lock(&vm->lock);
+	while (vm->parked < vm->nvcpus)
+		pthread_cond_wait(&vm->cond, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 static void
 vcpu_do_work_locked(struct vcpu *vcpu)
 {
@@ -60,6 +95,8 @@ vcpu_park(struct vcpu *vcpu)
 		pthread_cond_broadcast(&vm->cond);
 		if (vm_is_stopped(vm))
 			mevent_loop_stop(vm->loop);
+		if (vm->loop_waits != 0)
+			mevent_wake(vm->loop);
 	}
 	while (!vm->dying) {
 		if (vcpu->work != NULL)

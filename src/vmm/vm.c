@@ -377,10 +377,7 @@ vm_run(struct vm *vm)
 	if (rc != 0)
 		vm_stop(vm, VM_STOP_ERROR, "the main event loop failed");
 	/* Devices may be taken down after this: no vCPU is in them any more. */
-	pthread_mutex_lock(&vm->lock);
-	while (vm->parked < vm->nvcpus)
-		pthread_cond_wait(&vm->cond, &vm->lock);
-	pthread_mutex_unlock(&vm->lock);
+	vm_wait_parked(vm, true);
 	return vm->reason;
 }
 
@@ -460,10 +457,7 @@ vm_pause(struct vm *vm)
 	vm->pauses++;
 	pthread_mutex_unlock(&vm->lock);
 	vm_kick_all(vm);
-	pthread_mutex_lock(&vm->lock);
-	while (vm->parked < vm->nvcpus)
-		pthread_cond_wait(&vm->cond, &vm->lock);
-	pthread_mutex_unlock(&vm->lock);
+	vm_wait_parked(vm, mevent_loop_is_current(vm->loop));
 	return 0;
 }
 

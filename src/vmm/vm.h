@@ -71,8 +71,7 @@ vm_set_vcpu_state(struct vm *vm, unsigned vcpu, const struct vcpu_state *st);
 int vm_prepare(struct vm *vm, struct error *err);
 /*
  * Run the main loop on the caller's thread until the machine stops and every
- * vCPU has left the devices' handlers; those must not wait for the main loop
- * (mevent_call_wait) while it may be in vm_pause().
+ * vCPU has left the devices' handlers.
  */
 enum vm_stop vm_run(struct vm *vm);
 
@@ -102,7 +101,9 @@ int vm_nmi(struct vm *vm, unsigned vcpu);
 
 /*
  * Stop all vCPUs at an instruction boundary / let them go on. Pauses count.
- * vm_pause() waits for them; -EDEADLK on a vCPU's own thread.
+ * vm_pause() waits for them; -EDEADLK on a vCPU's own thread. Meanwhile calls
+ * posted to the main loop run, also if it is the caller's: a vCPU that resets a
+ * device of the main loop waits for one (mevent_call_wait).
  */
 int vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);

@@ -89,6 +89,7 @@ struct vm {
 	bool running, dying;
 	unsigned pauses;
 	unsigned parked; /* vCPU threads outside of the engine */
+	unsigned loop_waits; /* the main loop's thread waits for parked */
 	struct halt halt;
 };
 
@@ -104,6 +105,11 @@ extern const struct engine_client vm_client;
 int vcpu_start(struct vcpu *vcpu, struct error *err);
 void vcpu_join(struct vcpu *vcpu);
 void vm_kick_all(struct vm *vm);
+/*
+ * Wait until every vCPU is parked. on_loop: this is the main loop's thread,
+ * whose posted calls go on being served: a vCPU may be waiting for one.
+ */
+void vm_wait_parked(struct vm *vm, bool on_loop);
 bool vm_may_run_locked(const struct vm *vm);
 bool vm_is_stopped(const struct vm *vm);
 /*

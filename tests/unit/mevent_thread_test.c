@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 
 #include "base/alloc.h"
@@ -385,6 +386,55 @@ idle_loop_sleeps(void)
 	close_pair(fds);
 }
 
+static atomic_int served;
+
+static void
+serve_me(void *arg)
+{
+	atomic_fetch_add(&served, 1);
+}
+
+static bool
+has_served(void *arg)
+{
+	return atomic_load(&served) == 1;
+}
+
+static void *
+wait_for_served(void *arg)
+{
+	tap_check_int(mevent_call_wait(arg, serve_me, NULL), 0);
+	return NULL;
+}
+
+static void
+wait_in_callback(void *arg)
+{
+	struct mevent_loop *loop = arg;
+
+	tap_check_int(mevent_serve_calls(loop, has_served, NULL), 0);
+	mevent_loop_stop(loop);
+}
+
+/* A callback that waits for a thread which waits for a call. */
+static void
+serve_calls(void)
+{
+	struct mevent_loop *loop;
+	pthread_t thread;
+
+	tap_check_int(mevent_loop_create(&loop, NULL), 0);
+	tap_check_int(mevent_call(loop, wait_in_callback, loop), 0);
+	/* Behind it in the queue: run by the callback, and not again. */
+	tap_check_int(pthread_create(&thread, NULL, wait_for_served, loop), 0);
+	tap_check_int(mevent_loop_run(loop), 0);
+	pthread_join(thread, NULL);
+	tap_check_int(atomic_load(&served), 1);
+	/* Without a run, too, and with nothing to do. */
+	tap_check_int(mevent_serve_calls(loop, has_served, NULL), 0);
+	mevent_loop_destroy(loop);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(callback_deletes_itself),
 	TAP_TEST(callback_deletes_those_due_with_it),
@@ -398,5 +448,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(calls_after_a_stop_wait_for_the_next_run),
 	TAP_TEST(destroy_cancels_calls),
 	TAP_TEST(idle_loop_sleeps),
+	TAP_TEST(serve_calls),
 };
 TAP_MAIN(tests)

@@ -3,6 +3,7 @@
  * between a guest and the machine. Interrupts are in run_irq_test.c.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -314,6 +315,57 @@ pause_and_resume(void)
 	guest_destroy(&g);
 }
 
+/*
+ * The main loop pauses the machine while a vCPU is in a device's handler that
+ * waits for the main loop, as the reset of a device does.
+ */
+static atomic_int pausing, reset_done, paused_after;
+
+static void
+pause_on_loop(void *arg)
+{
+	struct guest *g = arg;
+	static struct vcpu_state st;
+
+	atomic_store(&pausing, 1);
+	tap_check_int(vm_pause(g->vm), 0);
+	atomic_store(&paused_after, atomic_load(&reset_done));
+	tap_check_int(vm_get_vcpu_state(g->vm, 0, &st), 0);
+	vm_resume(g->vm);
+}
+
+static void
+reset_on_loop(void *arg)
+{
+	atomic_fetch_add(&reset_done, 1);
+}
+
+static void
+reset_while_pausing(struct guest *g, uint32_t value)
+{
+	if (atomic_load(&pausing) != 0)
+		return;
+	tap_check_int(mevent_call(vm_loop(g->vm), pause_on_loop, g), 0);
+	while (atomic_load(&pausing) == 0)
+		usleep(1000);
+	usleep(20000);
+	tap_check_int(mevent_call_wait(vm_loop(g->vm), reset_on_loop, NULL), 0);
+}
+
+static void
+pause_of_main_loop(void)
+{
+	struct guest g;
+
+	create(&g, guest_pio);
+	g.on_note = reset_while_pausing;
+	tap_check_int(guest_run(&g), VM_STOP_POWEROFF);
+	tap_check_int(atomic_load(&reset_done), 1);
+	/* The handler had come to its end before the pause began. */
+	tap_check_int(atomic_load(&paused_after), 1);
+	guest_destroy(&g);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(port_accesses),
 	TAP_TEST(mmio_accesses),
@@ -327,5 +379,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(dirty_log),
 	TAP_TEST(kick_latency),
 	TAP_TEST(pause_and_resume),
+	TAP_TEST(pause_of_main_loop),
 };
 TAP_MAIN(tests)

@@ -1,7 +1,8 @@
 /*
  * zlogin -C: be on a zone's console until the escape is typed. The zone may be
  * down, boot, or be supervised by another process than a moment ago: the
- * session stays.
+ * session stays. With -d it ends when the zone is halted, and only then: an end
+ * of the input is no end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,8 @@
 #include "escape.h"
 
 #define CHUNK 4096
+/* What the supervisor says then. A guest can say it, too: we look. */
+#define HALTED "[NOTICE: Zone halted]"
 #define TYPED_MAX 65536 /* bytes that wait for a guest that does not read */
 
 struct session {
@@ -29,6 +32,9 @@ struct session {
 	const char *zone;
 	int sock;
 	struct escape escape;
+	bool leave; /* when the zone is halted */
+	bool mute; /* the input has ended */
+	size_t heard; /* of HALTED, at the end of what was shown */
 	char typed[TYPED_MAX];
 	size_t ntyped;
 };
@@ -41,7 +47,8 @@ usage(const char *why)
 {
 	if (why != NULL)
 		fprintf(stderr, "zlogin: %s\n", why);
-	fprintf(stderr, "usage: zlogin -C [-E | -e char] [-R root] zone\n");
+	fprintf(
+	    stderr, "usage: zlogin -C [-d] [-E | -e char] [-R root] zone\n");
 	return 2;
 }
 
@@ -143,22 +150,33 @@ attach(struct session *s, struct error *err)
 	return greet(s, err);
 }
 
+/* As the host has it; a negative errno when there is no such zone. */
+static int
+state_of(struct session *s, enum zone_state *ret, struct error *err)
+{
+	struct admin_zone z;
+	int rc = admin_find(&s->admin, s->zone, &z, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = z.state;
+	admin_zone_fini(&z);
+	return 0;
+}
+
 /* Only a zone that is there still has a console. */
 static int
 attach_again(struct session *s, struct error *err)
 {
-	struct admin_zone z;
-	bool installed;
+	enum zone_state state;
 	int rc;
 
 	fd_close(&s->sock);
 	s->ntyped = 0;
-	rc = admin_find(&s->admin, s->zone, &z, err);
+	rc = state_of(s, &state, err);
 	if (rc < 0)
 		return rc;
-	installed = z.state >= ZONE_STATE_INSTALLED;
-	admin_zone_fini(&z);
-	if (!installed)
+	if (state < ZONE_STATE_INSTALLED)
 		return error_set(
 		    err, ENOENT, "zone '%s' is not installed", s->zone);
 	return attach(s, err);
@@ -177,8 +195,10 @@ take_typed(struct session *s)
 
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN ? 0 : 1;
-	if (n == 0)
-		return 1;
+	if (n == 0) {
+		s->mute = s->leave;
+		return !s->leave;
+	}
 	end = escape_feed(&s->escape, in, (size_t)n, out, &k);
 	k = MIN(k, sizeof(s->typed) - s->ntyped);
 	memcpy(s->typed + s->ntyped, out, k);
@@ -197,7 +217,35 @@ send_typed(struct session *s)
 	memmove(s->typed, s->typed + n, s->ntyped);
 }
 
-/* 1: the other side has closed. */
+/* The notice may come in pieces. */
+static bool
+hear_halted(struct session *s, const char *data, size_t n)
+{
+	static const char text[] = HALTED;
+
+	for (size_t i = 0; i < n; i++) {
+		if (data[i] != text[s->heard])
+			s->heard = 0;
+		if (data[i] == text[s->heard])
+			s->heard++;
+		if (text[s->heard] == '\0') {
+			s->heard = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_halted(struct session *s)
+{
+	struct error err = ERROR_INIT;
+	enum zone_state state;
+
+	return state_of(s, &state, &err) < 0 || state <= ZONE_STATE_INSTALLED;
+}
+
+/* 1: the other side has closed. 2: the zone is down, and that is the end. */
 static int
 show_output(struct session *s)
 {
@@ -215,7 +263,8 @@ show_output(struct session *s)
 		if (w > 0)
 			done += (size_t)w;
 	}
-	return 0;
+	return s->leave && hear_halted(s, data, (size_t)n) && is_halted(s) ? 2
+									   : 0;
 }
 
 static int
@@ -225,7 +274,7 @@ talk(struct session *s, struct error *err)
 
 	while (caught == 0) {
 		struct pollfd p[] = {
-			{ .fd = STDIN_FILENO, .events = POLLIN },
+			{ .fd = s->mute ? -1 : STDIN_FILENO, .events = POLLIN },
 			{ .fd = s->sock,
 			    .events = (short)(POLLIN |
 				(s->ntyped > 0 ? POLLOUT : 0)) },
@@ -239,7 +288,10 @@ talk(struct session *s, struct error *err)
 		}
 		if (s->ntyped > 0)
 			send_typed(s);
-		if (p[1].revents == 0 || show_output(s) == 0)
+		rc = p[1].revents != 0 ? show_output(s) : 0;
+		if (rc == 2)
+			return 0;
+		if (rc == 0)
 			continue;
 		rc = attach_again(s, err);
 		if (rc < 0)
@@ -253,17 +305,13 @@ static int
 run(struct session *s, const char *root)
 {
 	struct error err = ERROR_INIT;
+	enum zone_state state;
 	char text[128];
 	int rc;
 
 	rc = admin_open(root, &s->admin, &err);
-	if (rc == 0) {
-		struct admin_zone z;
-
-		rc = admin_find(&s->admin, s->zone, &z, &err);
-		if (rc == 0)
-			admin_zone_fini(&z);
-	}
+	if (rc == 0)
+		rc = state_of(s, &state, &err);
 	if (rc == 0)
 		rc = attach(s, &err);
 	if (rc == 0)
@@ -290,9 +338,11 @@ main(int argc, char **argv)
 	bool console = false;
 	int c, esc = '~', status;
 
-	while ((c = getopt(argc, argv, "CEe:R:")) != -1) {
+	while ((c = getopt(argc, argv, "CdEe:R:")) != -1) {
 		if (c == 'C')
 			console = true;
+		else if (c == 'd')
+			s.leave = true;
 		else if (c == 'E')
 			esc = -1;
 		else if (c == 'R')

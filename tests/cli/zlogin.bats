@@ -2,7 +2,17 @@
 load zones
 
 login() {
-	timeout -k 5 100 python3 "$HERE/typed.py" "$BUILD/cmd/zlogin/zlogin" -R "$ROOT" "$@"
+	TYPED_LIMIT=${TYPED_LIMIT:-90} timeout -k 5 100 python3 "$HERE/typed.py" "$BUILD/cmd/zlogin/zlogin" -R "$ROOT" "$@"
+}
+
+# comes FILE: it is there soon
+comes() {
+	local _
+	for _ in $(seq "$WAIT"); do
+		[ ! -e "$1" ] || return 0
+		sleep 0.1
+	done
+	return 1
 }
 
 @test "there before the boot, over a halt, a reboot and a new supervisor" {
@@ -46,12 +56,10 @@ login() {
 @test "a second person is refused, and told who is there" {
 	zone a idle
 	adm -z a boot
-	printf 'see Connected\nsee closed\n' | login -C a >seen &
+	printf 'see Connected\ntouch connected\nsee closed\n' | login -C a >seen &
 	session=$!
-	for _ in $(seq "$WAIT"); do
-		err=$("$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C a </dev/null 2>&1) || break
-		sleep 0.1
-	done
+	comes connected
+	err=$("$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C a </dev/null 2>&1) && return 1
 	[[ $err == "zlogin: zone 'a': the console is in use by process "*" (root)" ]]
 	holder=$(echo "$err" | grep -o 'process [0-9]*' | cut -d ' ' -f 2)
 	kill "$holder"
@@ -133,4 +141,27 @@ login() {
 	is a installed
 	pkill -P $stuck 2>/dev/null || true
 	kill $stuck 2>/dev/null || true
+}
+
+@test "-d stays through the end of the input and a reset, and ends with the zone" {
+	CMDLINE="end=reboot" zone a ends
+	printf 'see Connected\ntouch connected\nsee Zone rebooting\ntouch reboots\nsee Zone halted\nsee closed\n' |
+		login -C -d a >seen &
+	session=$!
+	comes connected
+	adm -z a boot
+	comes reboots
+	# the reset's next boot takes the configuration as it is then
+	cfg -z a 'select guest; set cmdline="end=poweroff"; end'
+	wait $session
+	# nobody types at all
+	timeout 60 "$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C -d a </dev/null >silent &
+	session=$!
+	for _ in $(seq $WAIT); do
+		! grep -q Connected silent || break
+		sleep 0.1
+	done
+	adm -z a boot
+	wait $session
+	grep -q 'Zone halted' silent
 }

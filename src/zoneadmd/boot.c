@@ -450,7 +450,6 @@ sup_halt(struct sup *sup, const char *cause, struct error *err)
 	drop_snapshot(sup);
 	rc = sup_enter(sup, ZONE_STATE_INSTALLED, "", cause, err);
 	sup_fault(FAULT_HALT_DONE, 0);
-	console_notice(&sup->console, "Zone halted");
 	return rc;
 }
 
@@ -500,6 +499,7 @@ again(struct sup *sup, uint64_t ran_ns)
 	sup_log(sup, "%s", err.text);
 	console_notice(&sup->console, err.text);
 	console_notice(&sup->console, "Zone boot failed");
+	console_notice(&sup->console, "Zone halted");
 }
 
 void
@@ -524,6 +524,8 @@ sup_ended(struct sup *sup)
 	}
 	if (reboot)
 		again(sup, ran_ns);
+	else
+		console_notice(&sup->console, "Zone halted");
 	if (sup->shutdown != NULL)
 		sup_shutdown_over(sup, 0, NULL);
 }

@@ -272,6 +272,8 @@ act_halt(struct sup *sup, struct job *job, struct error *err)
 {
 	int rc = sup_halted(sup, "halted by an operator", err);
 
+	if (rc == 0)
+		console_notice(&sup->console, "Zone halted");
 	if (sup->shutdown != NULL && rc == 0)
 		sup_shutdown_over(sup, 0, NULL);
 	return rc;

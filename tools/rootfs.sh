@@ -51,6 +51,13 @@ find "$tmp/root" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE
 truncate -s 1536M "$tmp/disk.img"
 mke2fs -q -t ext4 -d "$tmp/root" -U "$uuid" -E hash_seed="$uuid",root_owner=0:0 \
 	-L zhyve-test "$tmp/disk.img"
+# mke2fs takes over when files were made here; nothing but this can set that.
+used=$(dumpe2fs -h "$tmp/disk.img" 2>/dev/null |
+	awk -F: '/^Inode count/ { c = $2 } /^Free inodes/ { f = $2 } END { print c - f }')
+for field in atime ctime crtime; do
+	seq "$used" | sed "s/.*/sif <&> $field @$SOURCE_DATE_EPOCH\nsif <&> ${field}_extra 0/"
+done >"$tmp/times"
+debugfs -w -f "$tmp/times" "$tmp/disk.img" >/dev/null 2>&1
 for f in vmlinuz initrd.img disk.img; do
 	mv "$tmp/$f" "$dir/$f"
 done

@@ -30,8 +30,14 @@ struct zone {
 static void
 child(int control, int record)
 {
+	const char *options = getenv("ASAN_OPTIONS");
 	int null = open("/dev/null", O_RDWR);
+	char text[256];
 
+	/* a locked process lets nobody look at it, LeakSanitizer included */
+	snprintf(text, sizeof(text), "%s:detect_leaks=0",
+	    options != NULL ? options : "");
+	setenv("ASAN_OPTIONS", text, 1);
 	dup2(null, 0);
 	dup2(control, 3);
 	dup2(record, 6);

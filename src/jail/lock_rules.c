@@ -71,6 +71,7 @@ const struct lock_rule lock_rules[] = {
 	{ "madvise", VCPU | IO, YES, { 2, NUMBER, MADV_FREE }, "MADV_FREE" },
 	{ "madvise", VCPU | IO, YES, { 2, NUMBER, MADV_REMOVE }, "MADV_REMOVE" },
 	{ "madvise", VCPU | IO, YES, { 2, NUMBER, MADV_HUGEPAGE }, "MADV_HUGEPAGE" },
+	{ "madvise", VCPU | IO, YES, { 2, NUMBER, MADV_NOHUGEPAGE }, "MADV_NOHUGEPAGE" },
 	{ "madvise", VCPU | IO, YES, { 2, NUMBER, MADV_DONTDUMP }, "MADV_DONTDUMP" },
 	{ "madvise", VCPU | IO, YES, { 2, NUMBER, MADV_POPULATE_WRITE }, "MADV_POPULATE_WRITE" },
 	/* events and descriptors that are there already */

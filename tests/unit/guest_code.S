@@ -200,6 +200,52 @@ GUEST(unknown)
 1:	.word	0
 	.long	0
 
+/*
+ * A machine that moves: FP and vector registers, a debug register and the LAPIC
+ * timer hold something while it counts at DATA. When DATA + 4 is set it says
+ * what it has still got, and waits for one more timer interrupt.
+ */
+GUEST(move)
+	LAPIC_ON
+	movl	%cr4, %eax
+	orl	$0x40600, %eax		/* OSXSAVE, OSXMMEXCPT, OSFXSR */
+	movl	%eax, %cr4
+	xorl	%ecx, %ecx
+	xorl	%edx, %edx
+	movl	$7, %eax
+	xsetbv
+	vmovdqu	DATA + 0x100, %ymm3
+	fninit
+	fldl	DATA + 0x140
+	movl	$0x1234, %eax
+	movl	%eax, %dr0
+	movl	$0xb, 0xfee003e0	/* timer: by 1, periodic, vector 41h */
+	movl	$0x20041, 0xfee00320
+	movl	$400000, 0xfee00380
+	sti
+1:	incl	DATA
+	cmpl	$0, DATA + 4
+	je	1b
+	vmovdqu	%ymm3, DATA + 0x200
+	fstpl	DATA + 0x240
+	movl	%dr0, %eax
+	NOTE
+	xorl	%ecx, %ecx
+	xgetbv
+	NOTE
+	movl	DATA + 8, %ebx
+2:	cmpl	DATA + 8, %ebx
+	je	2b
+	movl	$0x77, %eax
+	NOTE
+	STOP
+	hlt
+
+GUEST(isr_move)
+	incl	DATA + 8
+	EOI
+	iret
+
 /* An MSR that is nobody's. */
 GUEST(msr)
 	movl	$0x12345, %ecx

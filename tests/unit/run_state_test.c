@@ -298,6 +298,62 @@ extint_in_flight(void)
 	direct_destroy(&d);
 }
 
+/*
+ * An event that was in flight when the state was saved is delivered before the
+ * next instruction.
+ */
+static void
+one_in_flight(bool exception)
+{
+	static struct vcpu_state st;
+	uint64_t gate, gdt[] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
+	const uint32_t at = guest_addr(guest_steps);
+	struct direct d;
+
+	direct_create(&d, guest_spin);
+	gate = (at & 0xffff) | UINT64_C(0x10) << 16 | UINT64_C(0x8e00) << 32 |
+	    (uint64_t)(at >> 16) << 48;
+	tap_check_int(
+	    vm_mem_write(d.mem, GPA(GUEST_IDT + (exception ? 13 : 0x62) * 8),
+		&gate, sizeof(gate)),
+	    0);
+	tap_check_int(vm_mem_write(d.mem, GPA(GUEST_GDT), gdt, sizeof(gdt)), 0);
+	tap_check_int(test_engine->vcpu_get(d.vcpu, &st), 0);
+	st.gdtr = (struct x86_dtable){ GUEST_GDT, sizeof(gdt) - 1, { 0 } };
+	st.idtr = (struct x86_dtable){ GUEST_IDT, 256 * 8 - 1, { 0 } };
+	st.gpr[X86_RSP] = GUEST_STACK;
+	st.rflags = 0x202;
+	st.exc_injected = exception;
+	st.int_injected = !exception;
+	st.exc_vector = 13;
+	st.exc_has_error = 1;
+	st.exc_error = 0x5678;
+	st.int_vector = 0x62;
+	tap_check_int(test_engine->vcpu_set(d.vcpu, &st), 0);
+	get(&d, &st);
+	tap_check_u64(st.exc_injected, exception);
+	tap_check_u64(st.int_injected, !exception);
+	tap_check_int(test_engine->vcpu_single_step(d.vcpu, true), 0);
+	tap_check_int(test_engine->vcpu_run(d.vcpu), ENGINE_EXIT_DEBUG);
+	get(&d, &st);
+	tap_check(st.rip >= at && st.rip <= at + 1);
+	tap_check_u64(st.gpr[X86_RSP], GUEST_STACK - (exception ? 16 : 12));
+	tap_check_u64(st.exc_injected + st.int_injected, 0);
+	direct_destroy(&d);
+}
+
+static void
+interrupt_in_flight(void)
+{
+	one_in_flight(false);
+}
+
+static void
+exception_in_flight(void)
+{
+	one_in_flight(true);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(round_trip),
 	TAP_TEST(reset_state),
@@ -305,5 +361,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(single_step),
 	TAP_TEST(kick_is_sticky),
 	TAP_TEST(extint_in_flight),
+	TAP_TEST(interrupt_in_flight),
+	TAP_TEST(exception_in_flight),
 };
 TAP_MAIN(tests)

@@ -227,6 +227,15 @@ struct soft_cpu {
 	unsigned pauses;
 	uint32_t exc_error;
 	int delivering; /* vector that is being delivered, or -1 */
+	/*
+	 * From a saved state: an event that was being delivered, which comes
+	 * before the next instruction.
+	 */
+	struct {
+		bool on, exception, has_error;
+		uint8_t vector;
+		uint32_t error;
+	} inject;
 	_Atomic uint32_t nmi_pending, init_pending, sleeping;
 	_Atomic uint32_t running; /* inside soft_cpu_run() */
 	_Atomic uint32_t parked; /* SOFT_REQ_STOP was heard */

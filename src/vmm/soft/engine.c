@@ -347,6 +347,7 @@ soft_vcpu_report(struct engine_vcpu *v, struct engine_report *ret)
 static int
 soft_vcpu_get(struct engine_vcpu *v, struct vcpu_state *ret)
 {
+	soft_cpu_settle(&v->cpu);
 	soft_cpu_get(&v->cpu, ret);
 	return 0;
 }

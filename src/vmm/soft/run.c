@@ -161,6 +161,34 @@ interrupts(struct soft_cpu *cpu)
 	}
 }
 
+static void
+inject(struct soft_cpu *cpu)
+{
+	cpu->inject.on = false;
+	if (!cpu->inject.exception) {
+		deliver_external(cpu, cpu->inject.vector);
+		return;
+	}
+	cpu->base_rip = cpu->rip;
+	cpu->cur_off = 0;
+	cpu->delivering = -1;
+	if (cpu->inject.has_error)
+		soft_raise_error(cpu, cpu->inject.vector, cpu->inject.error);
+	soft_raise(cpu, cpu->inject.vector);
+}
+
+void
+soft_cpu_settle(struct soft_cpu *cpu)
+{
+	uint32_t sipi;
+
+	if (atomic_exchange(&cpu->init_pending, 0))
+		take_init(cpu);
+	sipi = atomic_exchange(&cpu->sipi, 0);
+	if (sipi)
+		take_sipi(cpu, sipi & 0xff);
+}
+
 /* The dirty log has to see the next store to each page. */
 static void
 recall_writes(struct soft_cpu *cpu)
@@ -175,7 +203,7 @@ recall_writes(struct soft_cpu *cpu)
 static bool
 events(struct soft_cpu *cpu)
 {
-	uint32_t req = atomic_exchange(&cpu->request, 0), sipi;
+	uint32_t req = atomic_exchange(&cpu->request, 0);
 
 	if (req & SOFT_REQ_STOP)
 		soft_cpu_park(cpu);
@@ -191,11 +219,11 @@ events(struct soft_cpu *cpu)
 		cpu->exit = ENGINE_EXIT_KICKED;
 		return false;
 	}
-	if (atomic_exchange(&cpu->init_pending, 0))
-		take_init(cpu);
-	sipi = atomic_exchange(&cpu->sipi, 0);
-	if (sipi)
-		take_sipi(cpu, sipi & 0xff);
+	soft_cpu_settle(cpu);
+	if (unlikely(cpu->inject.on)) {
+		inject(cpu);
+		return true;
+	}
 	if (cpu->run_state == VCPU_RUNNABLE || cpu->run_state == VCPU_HALTED)
 		interrupts(cpu);
 	if (cpu->run_state != VCPU_RUNNABLE && atomic_load(&cpu->request) == 0)

@@ -7,6 +7,8 @@
 #include "vmm/soft/cpu.h"
 
 enum engine_exit soft_cpu_run(struct soft_cpu *cpu);
+/* INIT and SIPI that have arrived take effect. */
+void soft_cpu_settle(struct soft_cpu *cpu);
 /* RESET, or INIT (which keeps FP state, MTRRs, TSC); not the LAPIC. */
 void soft_cpu_reset(struct soft_cpu *cpu, bool init);
 /* features, maxphys_rsvd from the CPUID table */

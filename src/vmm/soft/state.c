@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 
-#include "vmm/soft/debug.h"
 #include "base/str.h"
+#include "vmm/soft/debug.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/insn.h"
 #include "vmm/soft/run.h"
@@ -44,6 +44,7 @@ soft_cpu_reset(struct soft_cpu *cpu, bool init)
 	cpu->dr[7] = 0x400;
 	cpu->shadow = 0;
 	cpu->sti_at = ~UINT64_C(0);
+	cpu->inject.on = false;
 	cpu->nmi_masked = 0;
 	soft_debug_changed(cpu);
 	cpu->debug = 0;
@@ -135,6 +136,17 @@ get_events(struct soft_cpu *cpu, struct vcpu_state *s)
 	s->nmi_pending = atomic_load(&cpu->nmi_pending) != 0;
 	s->nmi_masked = cpu->nmi_masked;
 	s->sipi_vector = atomic_load(&cpu->sipi);
+	if (!cpu->inject.on)
+		return;
+	if (cpu->inject.exception) {
+		s->exc_injected = 1;
+		s->exc_vector = cpu->inject.vector;
+		s->exc_has_error = cpu->inject.has_error;
+		s->exc_error = cpu->inject.error;
+	} else {
+		s->int_injected = 1;
+		s->int_vector = cpu->inject.vector;
+	}
 }
 
 void
@@ -278,6 +290,16 @@ soft_cpu_set_core(struct soft_cpu *cpu, const struct vcpu_state *s)
 	cpu->delivering = -1;
 }
 
+static void
+set_inject(struct soft_cpu *cpu, const struct vcpu_state *s)
+{
+	cpu->inject.on = s->exc_injected || s->int_injected;
+	cpu->inject.exception = s->exc_injected;
+	cpu->inject.vector = s->exc_injected ? s->exc_vector : s->int_vector;
+	cpu->inject.has_error = s->exc_injected && s->exc_has_error;
+	cpu->inject.error = s->exc_error;
+}
+
 int
 soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
 {
@@ -297,6 +319,7 @@ soft_cpu_set(struct soft_cpu *cpu, const struct vcpu_state *s)
 		soft_load_pdptes(cpu, cpu->cr3);
 	for (uint32_t i = 0; i < s->nmsrs; i++)
 		soft_msr_write(cpu, s->msrs[i].index, s->msrs[i].value);
+	set_inject(cpu, s);
 	atomic_store(&cpu->nmi_pending, s->nmi_pending);
 	atomic_fetch_or(&cpu->request, SOFT_REQ_EVENT);
 	return 0;

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "vmm/memmap.h"
@@ -259,6 +260,63 @@ ioapic_mmio_read(void *dev, uint64_t offset, unsigned width)
 		v = ioapic_read_window_locked(io);
 	pthread_mutex_unlock(&io->lock);
 	return v;
+}
+
+/* ---- state ---- */
+
+void
+ioapic_get_state(struct ioapic *io, struct ioapic_state *ret)
+{
+	*ret = (struct ioapic_state){ .version = IOAPIC_STATE_VERSION };
+	pthread_mutex_lock(&io->lock);
+	ret->lines = io->lines;
+	ret->select = io->select;
+	ret->id = io->id;
+	memcpy(ret->rte, io->rte, sizeof(ret->rte));
+	pthread_mutex_unlock(&io->lock);
+}
+
+static bool
+ioapic_state_is_valid(const struct ioapic_state *st)
+{
+	unsigned pin;
+
+	if (st->version != IOAPIC_STATE_VERSION ||
+	    st->lines >> IOAPIC_PINS != 0 || st->id > 15)
+		return false;
+	for (pin = 0; pin < IOAPIC_PINS; pin++)
+		if ((st->rte[pin] & ~(RTE_WRITABLE | RTE_REMOTE_IRR)) != 0 ||
+		    ((st->rte[pin] & RTE_REMOTE_IRR) &&
+			!rte_is_level(st->rte[pin])))
+			return false;
+	return true;
+}
+
+int
+ioapic_set_state(struct ioapic *io, const struct ioapic_state *st)
+{
+	uint32_t unmasked = 0;
+	unsigned pin;
+	bool was;
+
+	if (!ioapic_state_is_valid(st))
+		return -EINVAL;
+	was = ioapic_is_masked(io);
+	pthread_mutex_lock(&io->lock);
+	io->lines = st->lines;
+	io->select = st->select;
+	io->id = st->id;
+	memcpy(io->rte, st->rte, sizeof(io->rte));
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		if (!(io->rte[pin] & RTE_MASKED))
+			unmasked |= UINT32_C(1) << pin;
+		ioapic_route_locked(io, pin);
+	}
+	atomic_store(&io->unmasked, unmasked);
+	pthread_mutex_unlock(&io->lock);
+	if (was != (unmasked == 0) && io->client.masks_changed != NULL)
+		io->client.masks_changed(io->client.arg);
+	return 0;
 }
 
 static const struct bus_ops ioapic_ops = { ioapic_mmio_read,

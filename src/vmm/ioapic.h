@@ -41,4 +41,22 @@ void ioapic_eoi(struct ioapic *io, uint8_t vector);
 /* No pin is unmasked. Lock-free. */
 bool ioapic_is_masked(const struct ioapic *io);
 
+/* Everything that it keeps. Plain data. */
+#define IOAPIC_STATE_VERSION 1
+struct ioapic_state {
+	uint32_t version;
+	uint32_t lines; /* input levels, bit 0 = pin 0 */
+	uint64_t rte[IOAPIC_PINS]; /* redirection entries as registers */
+	uint8_t select, id;
+	uint8_t pad[6];
+};
+
+/*
+ * For a paused machine. set tells the client every redirection, sends nothing
+ * and takes the input levels as they were: sources say theirs again and cause
+ * no second edge. -EINVAL: another version, or bits that the chip has not.
+ */
+void ioapic_get_state(struct ioapic *io, struct ioapic_state *ret);
+int ioapic_set_state(struct ioapic *io, const struct ioapic_state *st);
+
 #endif

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/str.h"
@@ -386,6 +388,103 @@ pic_elcr_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 	c->irr = (uint8_t)((c->irr & ~c->elcr) | (c->lines & c->elcr));
 	pic_update_locked(pic);
 	pthread_mutex_unlock(&pic->lock);
+}
+
+/* ---- state ---- */
+
+static const struct {
+	size_t offset; /* of a bool in struct chip */
+	uint16_t flag;
+} flags[] = {
+	{ offsetof(struct chip, ready), PIC_READY },
+	{ offsetof(struct chip, single), PIC_SINGLE },
+	{ offsetof(struct chip, want_icw4), PIC_WANT_ICW4 },
+	{ offsetof(struct chip, auto_eoi), PIC_AUTO_EOI },
+	{ offsetof(struct chip, rotate_auto), PIC_ROTATE_AUTO },
+	{ offsetof(struct chip, fully_nested), PIC_FULLY_NESTED },
+	{ offsetof(struct chip, special_mask), PIC_SPECIAL_MASK },
+	{ offsetof(struct chip, read_isr), PIC_READ_ISR },
+	{ offsetof(struct chip, poll), PIC_POLL },
+};
+
+static bool *
+chip_flag(struct chip *c, size_t i)
+{
+	return (bool *)(void *)((uint8_t *)c + flags[i].offset);
+}
+
+void
+pic_get_state(struct pic *pic, struct pic_state *ret)
+{
+	struct chip *const chip[] = { &pic->master, &pic->slave };
+	size_t n, i;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->version = PIC_STATE_VERSION;
+	pthread_mutex_lock(&pic->lock);
+	for (n = 0; n < ARRAY_LEN(chip); n++) {
+		ret->chip[n].lines = chip[n]->lines;
+		ret->chip[n].irr = chip[n]->irr;
+		ret->chip[n].isr = chip[n]->isr;
+		ret->chip[n].imr = chip[n]->imr;
+		ret->chip[n].elcr = chip[n]->elcr;
+		ret->chip[n].base = chip[n]->base;
+		ret->chip[n].lowest = chip[n]->lowest;
+		ret->chip[n].icw = chip[n]->icw;
+		for (i = 0; i < ARRAY_LEN(flags); i++)
+			if (*chip_flag(chip[n], i))
+				ret->chip[n].flags |= flags[i].flag;
+	}
+	pthread_mutex_unlock(&pic->lock);
+}
+
+static bool
+pic_state_is_valid(const struct pic *pic, const struct pic_state *st)
+{
+	const uint8_t elcr[] = { pic->master.elcr_mask, pic->slave.elcr_mask };
+	size_t n;
+
+	if (st->version != PIC_STATE_VERSION)
+		return false;
+	for (n = 0; n < ARRAY_LEN(elcr); n++)
+		if (st->chip[n].lowest > 7 || (st->chip[n].base & 7) != 0 ||
+		    st->chip[n].icw == 1 || st->chip[n].icw > 4 ||
+		    (st->chip[n].elcr & ~elcr[n]) != 0 ||
+		    st->chip[n].flags >= PIC_POLL << 1)
+			return false;
+	return true;
+}
+
+int
+pic_set_state(struct pic *pic, const struct pic_state *st)
+{
+	struct chip *const chip[] = { &pic->master, &pic->slave };
+	bool masked, changed;
+	size_t n, i;
+
+	if (!pic_state_is_valid(pic, st))
+		return -EINVAL;
+	pthread_mutex_lock(&pic->lock);
+	for (n = 0; n < ARRAY_LEN(chip); n++) {
+		chip[n]->lines = st->chip[n].lines;
+		chip[n]->irr = st->chip[n].irr;
+		chip[n]->isr = st->chip[n].isr;
+		chip[n]->imr = st->chip[n].imr;
+		chip[n]->elcr = st->chip[n].elcr;
+		chip[n]->base = st->chip[n].base;
+		chip[n]->lowest = st->chip[n].lowest;
+		chip[n]->icw = st->chip[n].icw;
+		for (i = 0; i < ARRAY_LEN(flags); i++)
+			*chip_flag(chip[n], i) =
+			    (st->chip[n].flags & flags[i].flag) != 0;
+	}
+	pic_update_locked(pic);
+	masked = pic_masked_locked(pic);
+	changed = atomic_exchange(&pic->masked, masked) != masked;
+	pthread_mutex_unlock(&pic->lock);
+	if (changed && pic->client.masks_changed != NULL)
+		pic->client.masks_changed(pic->client.arg);
+	return 0;
 }
 
 static const struct bus_ops elcr_ops = { pic_elcr_read, pic_elcr_write };

@@ -39,4 +39,36 @@ uint8_t pic_inta(struct pic *pic);
 /* No input can reach INT. Lock-free. */
 bool pic_is_masked(const struct pic *pic);
 
+/* Everything that the pair keeps: master, slave. Plain data. */
+#define PIC_STATE_VERSION 1
+enum {
+	PIC_READY = 1 << 0, /* was initialised */
+	PIC_SINGLE = 1 << 1,
+	PIC_WANT_ICW4 = 1 << 2,
+	PIC_AUTO_EOI = 1 << 3,
+	PIC_ROTATE_AUTO = 1 << 4,
+	PIC_FULLY_NESTED = 1 << 5,
+	PIC_SPECIAL_MASK = 1 << 6,
+	PIC_READ_ISR = 1 << 7,
+	PIC_POLL = 1 << 8,
+};
+struct pic_state {
+	uint32_t version;
+	struct {
+		uint8_t lines; /* input levels */
+		uint8_t irr, isr, imr, elcr;
+		uint8_t base; /* ICW2 */
+		uint8_t lowest; /* input of lowest priority */
+		uint8_t icw; /* 2-4: the next ICW, 0: none is expected */
+		uint16_t flags; /* PIC_* */
+	} chip[2];
+};
+
+/*
+ * For a paused machine; set calls the client where something differs. -EINVAL:
+ * another version, or what the chips cannot be in.
+ */
+void pic_get_state(struct pic *pic, struct pic_state *ret);
+int pic_set_state(struct pic *pic, const struct pic_state *st);
+
 #endif

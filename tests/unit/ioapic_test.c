@@ -1,6 +1,9 @@
 /*
  * The I/O APIC, through its registers.
  */
+#include <errno.h>
+#include <string.h>
+
 #include "base/str.h"
 #include "tap.h"
 #include "vmm/ioapic.h"
@@ -271,6 +274,46 @@ masks(void)
 	destroy();
 }
 
+/* A level pin in service and a masked one move to another chip. */
+static void
+state(void)
+{
+	struct ioapic_state st, again;
+	unsigned n;
+
+	create();
+	write_reg(0x10 + 2 * 17, 0x8041);
+	write_reg(0x10 + 2 * 17 + 1, 0x03000000);
+	write_reg(0x10 + 2 * 4, 0x10055);
+	ioapic_set_line(io, 17, true);
+	tap_check_u64(nsent, 1);
+	ioapic_get_state(io, &st);
+	destroy();
+	memset(route, 0, sizeof(route));
+	n = mask_changes;
+	create();
+	tap_check_int(ioapic_set_state(io, &st), 0);
+	tap_check_u64(nsent, 1); /* nothing is sent again */
+	tap_check_u64(mask_changes, n + 1);
+	tap_check_u64(route[17].m.addr, 0xfee03000);
+	tap_check(!route[17].masked && route[4].masked);
+	ioapic_get_state(io, &again);
+	tap_check_mem(&again, &st, sizeof(st));
+	tap_check_u64(read_reg(0x10 + 2 * 17), 0xc041); /* remote IRR */
+	ioapic_set_line(io, 17, true); /* the device says it again */
+	tap_check_u64(nsent, 1);
+	ioapic_eoi(io, 0x41);
+	tap_check_u64(nsent, 2);
+	st.rte[3] |= 1u << 17;
+	tap_check_int(ioapic_set_state(io, &st), -EINVAL);
+	st.rte[3] = again.rte[3];
+	st.version++;
+	tap_check_int(ioapic_set_state(io, &st), -EINVAL);
+	again.lines |= 1u << 24;
+	tap_check_int(ioapic_set_state(io, &again), -EINVAL);
+	destroy();
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(registers),
 	TAP_TEST(access_widths),
@@ -280,5 +323,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(level_not_taken),
 	TAP_TEST(delivery_modes),
 	TAP_TEST(masks),
+	TAP_TEST(state),
 };
 TAP_MAIN(tests)

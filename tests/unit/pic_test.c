@@ -1,6 +1,8 @@
 /*
  * The pair of 8259As, through its ports.
  */
+#include <errno.h>
+
 #include "base/str.h"
 #include "tap.h"
 #include "vmm/pic.h"
@@ -319,6 +321,52 @@ masks(void)
 	destroy();
 }
 
+/* One input in service, one of the slave requested, moved to another pair. */
+static void
+state(void)
+{
+	struct pic_state st, again;
+	unsigned n;
+
+	init(1);
+	outb(0x4d1, 0x02); /* 9 is a level */
+	pic_set_line(pic, 3, true);
+	tap_check_int(pic_ack(pic), 0x33);
+	pic_set_line(pic, 9, true);
+	tap_check(out);
+	pic_get_state(pic, &st);
+	destroy();
+	out = false;
+	n = mask_changes;
+	create();
+	tap_check_int(pic_set_state(pic, &st), 0);
+	tap_check(out); /* 9 stands above 3 */
+	tap_check_u64(mask_changes, n + 1);
+	pic_get_state(pic, &again);
+	tap_check_mem(&again, &st, sizeof(st));
+	pic_set_line(pic, 3, true); /* said again: no edge */
+	tap_check_int(pic_ack(pic), 0x39);
+	pic_set_line(pic, 9, false);
+	outb(0xa0, 0x20);
+	outb(0x20, 0x20);
+	tap_check(!out);
+	outb(0x20, 0x0b);
+	tap_check_u64(inb(0x20), 0x08);
+	outb(0x20, 0x20);
+	tap_check_int(pic_ack(pic), -1);
+	st.chip[1].lowest = 8;
+	tap_check_int(pic_set_state(pic, &st), -EINVAL);
+	st.chip[1].lowest = 7;
+	st.chip[0].icw = 1;
+	tap_check_int(pic_set_state(pic, &st), -EINVAL);
+	st.chip[0].icw = 0;
+	st.chip[0].elcr = 1;
+	tap_check_int(pic_set_state(pic, &st), -EINVAL);
+	again.version = 0;
+	tap_check_int(pic_set_state(pic, &again), -EINVAL);
+	destroy();
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(after_reset),
 	TAP_TEST(init_sequence),
@@ -333,5 +381,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(spurious),
 	TAP_TEST(poll),
 	TAP_TEST(masks),
+	TAP_TEST(state),
 };
 TAP_MAIN(tests)

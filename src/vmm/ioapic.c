@@ -159,6 +159,12 @@ ioapic_eoi(struct ioapic *io, uint8_t vector)
 }
 
 bool
+ioapic_notices(const struct ioapic *io, unsigned pin)
+{
+	return atomic_load(&io->unmasked) >> pin & 1;
+}
+
+bool
 ioapic_is_masked(const struct ioapic *io)
 {
 	return atomic_load(&io->unmasked) == 0;
@@ -231,9 +237,9 @@ static void
 ioapic_mmio_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct ioapic *io = dev;
-	bool was, is;
+	uint32_t was, is;
 
-	was = ioapic_is_masked(io);
+	was = atomic_load(&io->unmasked);
 	pthread_mutex_lock(&io->lock);
 	if (offset == REG_SELECT)
 		io->select = (uint8_t)value;
@@ -242,9 +248,11 @@ ioapic_mmio_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 	else if (offset == REG_EOI)
 		ioapic_eoi_locked(io, (uint8_t)value);
 	pthread_mutex_unlock(&io->lock);
-	is = ioapic_is_masked(io);
-	if (was != is && io->client.masks_changed != NULL)
+	is = atomic_load(&io->unmasked);
+	if ((was == 0) != (is == 0) && io->client.masks_changed != NULL)
 		io->client.masks_changed(io->client.arg);
+	if ((is & ~was) != 0 && io->client.listens != NULL)
+		io->client.listens(io->client.arg);
 }
 
 static uint64_t

@@ -5,7 +5,7 @@
  *
  * Threads: every function may be called from any thread. The client's functions
  * are called with the I/O APIC's lock held and must not call back, except
- * masks_changed, which is called without.
+ * masks_changed and listens, which are called without.
  */
 #ifndef VMM_IOAPIC_H
 #define VMM_IOAPIC_H
@@ -28,6 +28,8 @@ struct ioapic_client {
 	    void *arg, unsigned pin, uint64_t addr, uint32_t data, bool masked);
 	/* ioapic_is_masked() may have changed. */
 	void (*masks_changed)(void *arg);
+	/* ioapic_notices() is true for one more pin. */
+	void (*listens)(void *arg);
 	void *arg;
 };
 
@@ -38,6 +40,8 @@ int ioapic_attach(struct ioapic *io, struct bus *mmio, struct error *err);
 void ioapic_set_line(struct ioapic *io, unsigned pin, bool level);
 /* A local APIC ended a level-triggered interrupt. */
 void ioapic_eoi(struct ioapic *io, uint8_t vector);
+/* The pin is not masked: an edge is no news otherwise. Lock-free. */
+bool ioapic_notices(const struct ioapic *io, unsigned pin);
 /* No pin is unmasked. Lock-free. */
 bool ioapic_is_masked(const struct ioapic *io);
 

@@ -115,6 +115,27 @@ vm_irq_pulse(struct vm *vm, unsigned gsi)
 	vm_irq_set(vm, gsi, &pulse, false);
 }
 
+bool
+vm_irq_notices(struct vm *vm, unsigned gsi)
+{
+	struct irq *irq = &vm->irq;
+	unsigned pin = gsi == GSI_PIT ? PIT_PIN : gsi;
+
+	return (gsi < ISA_COUNT && pic_notices(irq->pic, gsi)) ||
+	    ioapic_notices(irq->ioapic, pin);
+}
+
+void
+vm_irq_listen(struct vm *vm, void (*fn)(void *arg), void *arg)
+{
+	struct irq *irq = &vm->irq;
+
+	pthread_mutex_lock(&irq->listen_lock);
+	irq->listen = fn;
+	irq->listen_arg = arg;
+	pthread_mutex_unlock(&irq->listen_lock);
+}
+
 void
 vm_pirq_route(struct vm *vm, unsigned pirq, int isa)
 {
@@ -174,6 +195,18 @@ irq_extint(void *arg, bool level)
 }
 
 static void
+irq_listens(void *arg)
+{
+	struct vm *vm = arg;
+	struct irq *irq = &vm->irq;
+
+	pthread_mutex_lock(&irq->listen_lock);
+	if (irq->listen != NULL)
+		irq->listen(irq->listen_arg);
+	pthread_mutex_unlock(&irq->listen_lock);
+}
+
+static void
 irq_masks_changed(void *arg)
 {
 	halt_masks_changed(arg);
@@ -189,9 +222,9 @@ int
 irq_create(struct vm *vm, struct error *err)
 {
 	const struct pic_client pic_client = { irq_extint, irq_masks_changed,
-		vm };
+		irq_listens, vm };
 	const struct ioapic_client ioapic_client = { irq_msi, irq_route,
-		irq_masks_changed, vm };
+		irq_masks_changed, irq_listens, vm };
 	struct irq *irq = &vm->irq;
 	unsigned n;
 	int rc;

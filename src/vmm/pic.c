@@ -179,26 +179,59 @@ pic_inta_locked(struct pic *pic)
 	return (uint8_t)(c->base | (input >= 0 ? (unsigned)input : 7));
 }
 
+/* Requests that are latched, of both chips. */
+static unsigned
+pic_latched_locked(const struct pic *pic)
+{
+	return pic->master.irr | (unsigned)pic->slave.irr << 8;
+}
+
+/* was: what was latched before the lock was taken and something done. */
+static void
+pic_unlock(struct pic *pic, unsigned was)
+{
+	bool fell = was & ~pic_latched_locked(pic);
+
+	pthread_mutex_unlock(&pic->lock);
+	if (fell && pic->client.listens != NULL)
+		pic->client.listens(pic->client.arg);
+}
+
 uint8_t
 pic_inta(struct pic *pic)
 {
 	uint8_t vector;
+	unsigned was;
 
 	pthread_mutex_lock(&pic->lock);
+	was = pic_latched_locked(pic);
 	vector = pic_inta_locked(pic);
-	pthread_mutex_unlock(&pic->lock);
+	pic_unlock(pic, was);
 	return vector;
+}
+
+bool
+pic_notices(struct pic *pic, unsigned irq)
+{
+	bool latched;
+
+	pthread_mutex_lock(&pic->lock);
+	latched = pic_latched_locked(pic) >> irq & 1;
+	pthread_mutex_unlock(&pic->lock);
+	return !latched;
 }
 
 int
 pic_ack(struct pic *pic)
 {
 	int vector = -1;
+	unsigned was;
 
 	pthread_mutex_lock(&pic->lock);
+	was = pic_latched_locked(pic);
 	if (pic->out)
 		vector = pic_inta_locked(pic);
-	pthread_mutex_unlock(&pic->lock);
+	pic_unlock(pic, was);
 	return vector;
 }
 
@@ -317,13 +350,15 @@ pic_port_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 	const struct port *port = dev;
 	struct pic *pic = port->pic;
 	bool masked, changed;
+	unsigned was;
 
 	pthread_mutex_lock(&pic->lock);
+	was = pic_latched_locked(pic);
 	chip_write(port->chip, offset, (uint8_t)value);
 	pic_update_locked(pic);
 	masked = pic_masked_locked(pic);
 	changed = atomic_exchange(&pic->masked, masked) != masked;
-	pthread_mutex_unlock(&pic->lock);
+	pic_unlock(pic, was);
 	if (changed && pic->client.masks_changed != NULL)
 		pic->client.masks_changed(pic->client.arg);
 }
@@ -349,16 +384,18 @@ pic_port_read(void *dev, uint64_t offset, unsigned width)
 	const struct port *port = dev;
 	struct pic *pic = port->pic;
 	struct chip *c = port->chip;
+	unsigned was;
 	uint8_t v;
 
 	pthread_mutex_lock(&pic->lock);
+	was = pic_latched_locked(pic);
 	if (c->poll)
 		v = pic_poll_locked(pic, c);
 	else if (offset != 0)
 		v = c->imr;
 	else
 		v = c->read_isr ? c->isr : c->irr;
-	pthread_mutex_unlock(&pic->lock);
+	pic_unlock(pic, was);
 	return v;
 }
 
@@ -381,13 +418,15 @@ pic_elcr_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct pic *pic = dev;
 	struct chip *c = offset == 0 ? &pic->master : &pic->slave;
+	unsigned was;
 
 	pthread_mutex_lock(&pic->lock);
+	was = pic_latched_locked(pic);
 	c->elcr = (uint8_t)value & c->elcr_mask;
 	/* Requests of level inputs are their levels from now on. */
 	c->irr = (uint8_t)((c->irr & ~c->elcr) | (c->lines & c->elcr));
 	pic_update_locked(pic);
-	pthread_mutex_unlock(&pic->lock);
+	pic_unlock(pic, was);
 }
 
 /* ---- state ---- */

@@ -21,6 +21,8 @@ struct pic_client {
 	void (*out)(void *arg, bool level); /* the INT output changed */
 	/* A register write changed what pic_is_masked() says; no lock held. */
 	void (*masks_changed)(void *arg);
+	/* pic_notices() may be true again; no lock held. */
+	void (*listens)(void *arg);
 	void *arg;
 };
 
@@ -36,6 +38,11 @@ void pic_set_line(struct pic *pic, unsigned irq, bool level);
 int pic_ack(struct pic *pic);
 /* The same whatever INT is: without a request the spurious IRQ 7 or 15. */
 uint8_t pic_inta(struct pic *pic);
+/*
+ * Would an edge on the input change anything? Masked or not, it is latched, but
+ * while one is latched, more are lost.
+ */
+bool pic_notices(struct pic *pic, unsigned irq);
 /* No input can reach INT. Lock-free. */
 bool pic_is_masked(const struct pic *pic);
 

@@ -31,6 +31,7 @@ vm_alloc(const struct vm_config *conf, struct vm **ret)
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->cond, NULL);
 	pthread_mutex_init(&vm->irq.lock, NULL);
+	pthread_mutex_init(&vm->irq.listen_lock, NULL);
 	vm->nvcpus = conf->topo.cpus;
 	vm->name = alloc_strdup(conf->name);
 	vm->vcpu = alloc_zero(vm->nvcpus, sizeof(vm->vcpu[0]));
@@ -132,6 +133,7 @@ vm_destroy(struct vm *vm)
 	bus_destroy(vm->mmio);
 	vm_mem_destroy(vm->mem);
 	pthread_mutex_destroy(&vm->irq.lock);
+	pthread_mutex_destroy(&vm->irq.listen_lock);
 	pthread_mutex_destroy(&vm->lock);
 	pthread_cond_destroy(&vm->cond);
 	free(vm->vcpu);

@@ -91,6 +91,14 @@ const char *vm_stop_cause(const struct vm *vm);
 void vm_irq_set(struct vm *vm, unsigned gsi, const void *source, bool level);
 void vm_irq_pulse(struct vm *vm, unsigned gsi);
 /*
+ * Would a rising edge of the line change anything in the PIC or the I/O APIC?
+ * A periodic source need not wake anybody while not. fn is called when that may
+ * have become true, on any thread, without a lock of the controllers; one
+ * listener, NULL ends it and waits for a call in progress.
+ */
+bool vm_irq_notices(struct vm *vm, unsigned gsi);
+void vm_irq_listen(struct vm *vm, void (*fn)(void *arg), void *arg);
+/*
  * PIRQ routing (LPC bridge registers 60-63h, 68-6bh): also drive ISA line irq
  * (0-15) of the PIC from PIRQ n (0-7); irq < 0 = not routed.
  */

@@ -54,6 +54,9 @@ struct irq {
 	int pirq[8]; /* ISA input that PIRQ n drives too, or -1 */
 	struct pic *pic;
 	struct ioapic *ioapic;
+	pthread_mutex_t listen_lock; /* the two below; outside of all others */
+	void (*listen)(void *arg);
+	void *listen_arg;
 };
 
 /* See halt.c. All under vm.lock. */

@@ -222,3 +222,21 @@ finish() {
 	finish 1
 	[ "$(ls | grep -vx -e out -e err | sort)" = "$(echo "$before" | grep -vx -e out -e err)" ]
 }
+
+# Voluntary context switches of the main loop so far.
+switches() {
+	awk '/^voluntary/ { print $2 }' "/proc/$pid/task/$pid/status"
+}
+
+@test "a masked periodic PIT does not wake the main loop" {
+	start pit "" -l com1,stdio
+	await "MASKED" out
+	before=$(switches)
+	await "AGAIN" out
+	after=$(switches)
+	echo "$((after - before)) wake-ups in 2 s at 1 kHz"
+	finish 1
+	cat out
+	! grep -q "^not ok" out
+	[ $((after - before)) -lt 200 ]
+}

@@ -49,7 +49,7 @@ on_masks(void *arg)
 static void
 create(void)
 {
-	const struct ioapic_client client = { on_msi, on_route, on_masks,
+	const struct ioapic_client client = { on_msi, on_route, on_masks, NULL,
 		NULL };
 
 	tap_check_int(bus_create(0, &bus), 0);

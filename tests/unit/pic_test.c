@@ -43,7 +43,7 @@ inb(uint16_t port)
 static void
 create(void)
 {
-	const struct pic_client client = { on_out, on_masks, NULL };
+	const struct pic_client client = { on_out, on_masks, NULL, NULL };
 
 	tap_check_int(bus_create(0x10000, &bus), 0);
 	tap_check_int(pic_create(&client, &pic), 0);

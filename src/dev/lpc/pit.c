@@ -62,6 +62,11 @@ struct pit {
 	struct mevent *timer;
 	pthread_mutex_t lock;
 	struct counter c[3];
+	/*
+	 * Counter 0 runs, but its edges would go unnoticed: no timer. A guest
+	 * need not stop what its firmware left running.
+	 */
+	bool dozing;
 	uint8_t port61;
 };
 
@@ -162,6 +167,7 @@ timer_update(struct pit *pit)
 	const struct counter *c = &pit->c[0];
 	uint64_t t = ticks_of(c), period = ticks_to_ns(c->reload);
 
+	pit->dozing = false;
 	if (!is_counting(c))
 		mevent_timer_set(pit->timer, 0, 0);
 	else if (is_periodic(c))
@@ -179,6 +185,25 @@ on_timer(void *arg, uint64_t expirations)
 	struct pit *pit = arg;
 
 	vm_irq_pulse(pit->vm, GSI_PIT);
+	pthread_mutex_lock(&pit->lock);
+	/* Under the lock: what changes after the look waits in on_listen(). */
+	if (is_counting(&pit->c[0]) && is_periodic(&pit->c[0]) &&
+	    !vm_irq_notices(pit->vm, GSI_PIT)) {
+		mevent_timer_set(pit->timer, 0, 0);
+		pit->dozing = true;
+	}
+	pthread_mutex_unlock(&pit->lock);
+}
+
+static void
+on_listen(void *arg)
+{
+	struct pit *pit = arg;
+
+	pthread_mutex_lock(&pit->lock);
+	if (pit->dozing && vm_irq_notices(pit->vm, GSI_PIT))
+		timer_update(pit);
+	pthread_mutex_unlock(&pit->lock);
 }
 
 /* ---- control and counts ---- */
@@ -416,6 +441,8 @@ pit_create(struct vm *vm, struct pit **ret, struct error *err)
 			.reload = 65536 };
 	rc = mevent_add_timer(vm_loop(vm), on_timer, pit, &pit->timer, err);
 	if (rc == 0)
+		vm_irq_listen(vm, on_listen, pit);
+	if (rc == 0)
 		rc = bus_add(vm_pio(vm), &counters, err);
 	if (rc == 0)
 		rc = bus_add(vm_pio(vm), &port, err);
@@ -432,6 +459,7 @@ pit_destroy(struct pit *pit)
 {
 	if (pit == NULL)
 		return;
+	vm_irq_listen(pit->vm, NULL, NULL);
 	bus_remove(vm_pio(pit->vm), PIT_PORT, 4, pit);
 	bus_remove(vm_pio(pit->vm), PORT_61, 1, pit);
 	mevent_delete(pit->timer);

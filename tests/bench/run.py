@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,soft] [--runs 5]
+    run.py BUILD [--only start,memory,block,net,idle,walls,soft] [--runs 5]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
@@ -213,6 +213,11 @@ class Bench:
                                                cmdline="mode=rx")),
                      self.with_blast(self.qemu("netbench.elf", q, cmdline="mode=rx")))
 
+    def walls(self):
+        """A zone's walls alone, nothing to compare with (root)."""
+        out = subprocess.run([self.b / "tests/bench/spawn"], stdout=subprocess.PIPE, check=True)
+        print(f"{'walls':24} {out.stdout.decode().strip()}")
+
 
 def main():
     ap = argparse.ArgumentParser()
@@ -223,7 +228,7 @@ def main():
     a = ap.parse_args()
     bench = Bench(a.build, a.runs, a.accel)
     only = a.only.split(",") if a.only else []
-    for name in ("start", "memory", "idle", "block", "net"):
+    for name in ("start", "memory", "idle", "block", "net", "walls"):
         if not only or name in only:
             getattr(bench, name)()
     parts = [n for n in ("boot", "cpu", "softidle") if not only or n in only or "soft" in only]

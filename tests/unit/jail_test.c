@@ -400,6 +400,51 @@ found_again(void)
 	buf_fini(&b);
 }
 
+/* Who is not its parent learns how it ended as well, from Linux 6.15 on. */
+static int
+other_waits(const struct nvlist *saved, int ready)
+{
+	struct jail *j = NULL;
+	int status = 0, r;
+
+	if (jail_attach(saved, &j, NULL) != 0 || write(ready, "", 1) != 1)
+		return 1;
+	r = jail_wait(j, &status);
+	jail_free(j);
+	if (r == -ECHILD)
+		return 77;
+	return r == 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0
+									    : 2;
+}
+
+static void
+status_for_others(void)
+{
+	struct jail_spec spec = jail_test_spec();
+	struct nvlist *saved = NULL;
+	struct jail *j;
+	int out, ready[2], status = -1;
+	pid_t pid;
+	char c;
+
+	jail_need_root();
+	j = jail_test_shell(&spec, "while :; do sleep 1; done", &out);
+	close(out);
+	tap_check_int(jail_save(j, &saved), 0);
+	tap_check_int(pipe2(ready, O_CLOEXEC), 0);
+	if ((pid = fork()) == 0)
+		_exit(other_waits(saved, ready[1]));
+	close(ready[1]);
+	tap_check_int(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	tap_check_int(jail_destroy(j, NULL), 0); /* reaps it */
+	nvlist_free(saved);
+	tap_check_int(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == 77)
+		tap_skip("this kernel tells only a parent");
+	tap_check_int(status, 0);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(plan_order),
 	TAP_TEST(plan_refuses),
@@ -412,5 +457,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(descriptors, 60),
 	TAP_TEST(bad_descriptors),
 	TAP_TEST_TIMEOUT(found_again, 60),
+	TAP_TEST_TIMEOUT(status_for_others, 60),
 };
 TAP_MAIN(tests)

@@ -146,15 +146,28 @@ open_kvm(const struct want *w, struct error *err)
 	return open("/dev/kvm", O_RDWR | O_CLOEXEC);
 }
 
-/* It lives as long as the machine has it. */
+/*
+ * It lives as long as the machine has it. Every zone may have a net0: on the
+ * host it is z5_net0, by the zone's number.
+ */
 static int
 open_tap(const struct want *w, struct error *err)
 {
-	const struct link_tap tap = {
-		.name = w->path, .queues = 1, .bridge = w->bridge
+	char name[LINK_NAME_MAX + 1];
+	struct link_tap tap = {
+		.name = name, .queues = 1, .bridge = w->bridge
 	};
-	int fd = -1, rc = link_tap_create(&tap, &fd, err);
+	uint64_t did = 0;
+	int fd = -1, rc;
 
+	(void)nvlist_get_u64(w->sup->snap, "did", &did);
+	if (str_format(name, sizeof(name), "z%ju_%s", (uintmax_t)did, w->path) <
+	    0)
+		return error_set(err, ENAMETOOLONG,
+		    "net %s: 'z%ju_%s' would be its name on this host, and "
+		    "%d characters are the most; choose a shorter physical",
+		    w->path, (uintmax_t)did, w->path, LINK_NAME_MAX);
+	rc = link_tap_create(&tap, &fd, err);
 	return rc < 0 ? rc : fd;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/passed.h"
 #include "base/str.h"
 #include "dev/lpc/flash.h"
 #include "dev/platform.h"
@@ -49,8 +50,8 @@ open_file(const char *path, int mode, struct error *err)
 
 	if (strncmp(path, DEV_FD, strlen(DEV_FD)) != 0) {
 		/* Nonblocking: a FIFO must not hold us before we look. */
-		fd = open(path, mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		return fd >= 0 ? fd : error_sys(err, errno, "cannot open");
+		fd = passed_open(path, mode | O_NOCTTY | O_NONBLOCK);
+		return fd >= 0 ? fd : error_sys(err, -fd, "cannot open");
 	}
 	if (str_to_u64(path + strlen(DEV_FD), 0, INT32_MAX, &n) < 0)
 		return error_set(err, EINVAL, "no number of a file descriptor");

@@ -97,7 +97,8 @@ enum {
 struct engine_stepped_ops {
 	/*
 	 * The state that one instruction can need: no LAPIC page, of the MSRs
-	 * those that instructions use by themselves and the TSC (last, 10h).
+	 * those that instructions use by themselves and the TSC (10h). Without
+	 * MSRs and FP state (xsave_size 0) for an instruction that needs none.
 	 * -EBUSY: an event is being delivered, the instruction is not next.
 	 */
 	int (*get)(struct engine_vcpu *vcpu, struct vcpu_state *ret);

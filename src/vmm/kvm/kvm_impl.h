@@ -166,6 +166,8 @@ int kvm_fail(struct engine_vcpu *vcpu, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* state.c */
+void kvm_regs_from(const struct kvm_regs *regs, const struct kvm_sregs *sregs,
+    struct vcpu_state *st);
 int kvm_get_regs(struct engine_vcpu *vcpu, struct vcpu_state *st);
 int kvm_set_gprs(struct engine_vcpu *vcpu, const struct vcpu_state *st);
 int kvm_set_sregs(struct engine_vcpu *vcpu, const struct vcpu_state *st);

@@ -392,6 +392,14 @@ set_events(struct engine_vcpu *vcpu, const struct vcpu_state *st)
 	return rc;
 }
 
+void
+kvm_regs_from(const struct kvm_regs *regs, const struct kvm_sregs *sregs,
+    struct vcpu_state *st)
+{
+	regs_from_kvm(regs, st);
+	sregs_from_kvm(sregs, st);
+}
+
 int
 kvm_get_regs(struct engine_vcpu *vcpu, struct vcpu_state *st)
 {

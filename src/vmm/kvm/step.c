@@ -47,6 +47,41 @@ kvm_enable_emulation_exits(int vm_fd)
 
 /* ---- reading ---- */
 
+static bool
+is_prefix(uint8_t b)
+{
+	static const uint8_t list[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+		0x66, 0x67, 0xf0, 0xf2, 0xf3 };
+
+	return memchr(list, b, sizeof(list)) != NULL;
+}
+
+/*
+ * The instructions that fail most, which use neither FP state nor MSRs: INT3,
+ * INT, IRET, CLAC and STAC, CMPXCHG16B, POPCNT. All others may. The REX byte is
+ * taken for one outside of 64-bit code, too: the opcodes below are no less
+ * harmless there.
+ */
+static bool
+is_plain(const struct engine_report *rep)
+{
+	const uint8_t *p = rep->insn, *end = p + rep->insn_len;
+
+	while (p < end && is_prefix(*p))
+		p++;
+	if (p < end && (*p & 0xf0) == 0x40)
+		p++;
+	if (end - p < 3)
+		return false;
+	if (p[0] >= 0xcc && p[0] <= 0xcf)
+		return true;
+	if (p[0] != 0x0f)
+		return false;
+	return p[1] == 0xb8 ||
+	    (p[1] == 0x01 && (p[2] == 0xca || p[2] == 0xcb)) ||
+	    (p[1] == 0xc7 && (p[2] & 0x38) == 8 && p[2] < 0xc0);
+}
+
 static int
 get_used_msrs(struct engine_vcpu *vcpu, struct vcpu_state *st)
 {
@@ -77,9 +112,13 @@ get_step_events(struct engine_vcpu *vcpu, struct vcpu_state *st)
 	struct kvm_vcpu_events *ev = &vcpu->step_events;
 	int rc;
 
-	rc = kvm_ioctl_ptr(vcpu->fd, KVM_GET_VCPU_EVENTS, ev);
-	if (rc != 0)
-		return rc;
+	if (vcpu->run->kvm_valid_regs != 0) {
+		*ev = vcpu->run->s.regs.events;
+	} else {
+		rc = kvm_ioctl_ptr(vcpu->fd, KVM_GET_VCPU_EVENTS, ev);
+		if (rc != 0)
+			return rc;
+	}
 	if (ev->nmi.injected || ev->interrupt.injected ||
 	    (ev->exception.injected && ev->exception.nr != VECTOR_UD))
 		return -EBUSY;
@@ -89,6 +128,26 @@ get_step_events(struct engine_vcpu *vcpu, struct vcpu_state *st)
 	return 0;
 }
 
+/*
+ * A vCPU that needs steps has KVM leave its registers in the run area at each
+ * exit from now on, which is cheaper than to ask.
+ */
+static int
+get_step_regs(struct engine_vcpu *vcpu, struct vcpu_state *st)
+{
+	const int all =
+	    KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+	struct kvm_run *run = vcpu->run;
+
+	if (run->kvm_valid_regs != 0) {
+		kvm_regs_from(&run->s.regs.regs, &run->s.regs.sregs, st);
+		return 0;
+	}
+	if ((kvm_has(vcpu->vm->fd, KVM_CAP_SYNC_REGS) & all) == all)
+		run->kvm_valid_regs = (uint64_t)all;
+	return kvm_get_regs(vcpu, st);
+}
+
 static int
 step_get(struct engine_vcpu *vcpu, struct vcpu_state *ret)
 {
@@ -96,14 +155,15 @@ step_get(struct engine_vcpu *vcpu, struct vcpu_state *ret)
 
 	rc = get_step_events(vcpu, ret);
 	if (rc == 0)
-		rc = kvm_get_regs(vcpu, ret);
-	if (rc == 0)
-		rc = kvm_get_xsave(vcpu, ret);
+		rc = get_step_regs(vcpu, ret);
 	if (rc == 0)
 		rc = kvm_get_debugregs(vcpu, ret);
-	if (rc == 0)
-		rc = get_used_msrs(vcpu, ret);
-	return rc;
+	ret->nmsrs = 0;
+	ret->xsave_size = 0;
+	if (rc != 0 || is_plain(&vcpu->report))
+		return rc;
+	rc = kvm_get_xsave(vcpu, ret);
+	return rc == 0 ? get_used_msrs(vcpu, ret) : rc;
 }
 
 /* ---- writing ---- */
@@ -170,7 +230,7 @@ step_set(struct engine_vcpu *vcpu, const struct vcpu_state *was,
 		rc = kvm_set_sregs(vcpu, st);
 	if (rc == 0)
 		rc = kvm_set_gprs(vcpu, st);
-	if (rc == 0 &&
+	if (rc == 0 && was->xsave_size != 0 &&
 	    (was->xcr0 != st->xcr0 ||
 		memcmp(was->xsave, st->xsave, sizeof(st->xsave)) != 0))
 		rc = kvm_set_xsave(vcpu, st);

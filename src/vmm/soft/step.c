@@ -168,7 +168,8 @@ load(struct soft_cpu *cpu, const struct vcpu_state *st)
 	cpu->stepper->used = true;
 	soft_cpu_set_core(cpu, st);
 	cpu->xcr0 = st->xcr0 | 1;
-	soft_cpu_set_xsave(cpu, st);
+	if (st->xsave_size != 0)
+		soft_cpu_set_xsave(cpu, st);
 	load_apic_base(cpu, st->apic_base);
 	lapic_set_cr8(cpu->lapic, st->cr8 & 15);
 	load_msrs(cpu, st);
@@ -187,7 +188,8 @@ static void
 store(struct soft_cpu *cpu, struct vcpu_state *st)
 {
 	soft_cpu_get_core(cpu, st);
-	soft_cpu_get_xsave(cpu, st);
+	if (st->xsave_size != 0)
+		soft_cpu_get_xsave(cpu, st);
 	store_msrs(cpu, st);
 	st->run_state = cpu->run_state;
 	st->shadow = cpu->shadow || cpu->rip == cpu->sti_at;

@@ -128,6 +128,14 @@ programs_and_erases(void)
 	store_le32(contents + 64, 0x44332211);
 	put(64, 0xff);
 	check_contents();
+	/* into the next block, while the chip answers in the first */
+	put(4094, 0x10);
+	fake_store(vm, BASE + 4094, 4, 0x88776655);
+	store_le32(contents + 4094, 0x88776655);
+	tap_check_u64(get(4094), 0x80);
+	tap_check_u64(get(4097), 0x88);
+	put(0, 0xff);
+	check_contents();
 	finish();
 }
 

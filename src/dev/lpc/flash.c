@@ -124,7 +124,10 @@ write_file(struct flash *fl, uint64_t off, const void *data, size_t n)
 	return 0;
 }
 
-/* The file first: what the guest can read back was written. */
+/*
+ * The file first: what the guest can read back was written. A wide store may
+ * reach into a second block; the caller shows the status in the first.
+ */
 static void
 change(struct flash *fl, uint64_t off, const void *data, size_t n,
     uint8_t error_bit)
@@ -134,6 +137,7 @@ change(struct flash *fl, uint64_t off, const void *data, size_t n,
 	fl->status |= SR_READY;
 	if (rc == 0) {
 		memcpy(fl->array + off, data, n);
+		memcpy(fl->seen + off, data, n);
 		return;
 	}
 	fl->status |= error_bit;

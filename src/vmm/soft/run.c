@@ -271,8 +271,12 @@ loop(struct soft_cpu *cpu)
 		}
 		if (unlikely(soft_needs_single(cpu))) {
 			single(cpu);
-			if (cpu->step)
-				return ENGINE_EXIT_DEBUG;
+			if (!cpu->step)
+				continue;
+			/* The caller has no place for a trap that waits. */
+			if ((cpu->debug & SOFT_DEBUG_PENDING) && !cpu->shadow)
+				soft_debug_trap(cpu);
+			return ENGINE_EXIT_DEBUG;
 		} else
 			cpu->exec->run(cpu);
 	}

@@ -55,6 +55,8 @@ enter:
 	movl	%eax, %cr4
 	cmpl	$0, ST_CLASS(%edi)
 	je	to_real
+	movl	ST_CR3(%edi), %eax
+	movl	%eax, %cr3
 	movl	ST_CR0(%edi), %eax
 	movl	%eax, %cr0
 	lidt	row_idtr32

@@ -26,7 +26,7 @@
 	.popsection
 	.if (\mode) == M_REAL || (\mode) == M_P16 || (\mode) == M_V86
 	.code16
-	.elseif (\mode) >= M_L64
+	.elseif (\mode) == M_L64 || (\mode) == M_L64R3
 	.code64
 	.else
 	.code32

@@ -389,6 +389,64 @@
 	want	got_sp, 0x800
 	done
 
+	/* ---- paging ---- */
+	row	M_P32PG, "new task: its CR3"
+	poke	TSS_B+0x1c, PD_B, 4
+	poke	DATA, 1, 4
+	poke	DATA+0x1000, 2, 4
+	entry	TSS_B+0x20, 2f
+	movl	DATA, %eax
+	lcall	$S_TB, $0
+2:	movl	DATA, %eax
+	runs
+	want	got_ax, 2
+	done
+	row	M_P32PG, "and back: the old CR3"
+	poke	TSS_A+0x1c, PD_A, 4
+	poke	TSS_B+0x1c, PD_B, 4
+	poke	DATA, 1, 4
+	poke	DATA+0x1000, 2, 4
+	entry	TSS_B+0x20, 2f
+	lcall	$S_TB, $0
+	movl	DATA, %eax
+	ud2
+2:	movl	DATA, %eax
+	iretl
+	lands	6, 12
+	want	got_ax, 1
+	done
+	row	M_P32PG, "a new TSS that is not in memory: #PF in the old task"
+	poke	PT_A+(TSS_B>>12)*4, 0, 4
+1:	ljmp	$S_TB, $0
+	faults	14, 0
+	want	got_cr2, TSS_B, ~0xfff
+	want	got_tr, S_TSS
+	want	TB_BUSY, 0x89, 0xff
+	done
+	row	M_P32PG, "an old TSS that is read-only: #PF in the old task"
+	poke	PT_A+(TSS_A>>12)*4, TSS_A|5, 4
+1:	ljmp	$S_TB, $0
+	faults	14, 3
+	want	got_cr2, TSS_A, ~0xfff
+	want	got_tr, S_TSS
+	want	TB_BUSY, 0x89, 0xff
+	want	TA_BUSY, 0x8b, 0xff
+	done
+	row	M_P32PG, "a new TSS that is read-only: CALL has to write its link"
+	poke	PT_A+(TSS_B>>12)*4, TSS_B|5, 4
+1:	lcall	$S_TB, $0
+	faults	14, 3
+	want	got_cr2, TSS_B, ~0xfff
+	want	TB_BUSY, 0x89, 0xff
+	done
+	row	M_P32PG, "a new TSS that is read-only: JMP does not"
+	poke	TSS_B+0x1c, PD_A, 4
+	poke	PT_A+(TSS_B>>12)*4, TSS_B|5, 4
+	ljmp	$S_TB, $0
+	lands	6, LANDING-CODE
+	want	got_tr, S_TB
+	done
+
 	/* ---- TS, T, DR7 ---- */
 	row	M_P32, "the T bit traps before the new task's first instruction"
 	poke	TSS_B+0x64, 1, 1

@@ -213,6 +213,16 @@ make_tss(void)
 	put(TSS_A + 0x868 + 0x80 / 8, 0x0e, 1);
 }
 
+static void
+make_pages(uint32_t pd, uint32_t pt)
+{
+	for (uint32_t i = 0; i < 1024; i++) {
+		put(pd + 4 * i, i << 22 | 0x87, 4); /* 4 MiB */
+		put(pt + 4 * i, i << 12 | 7, 4);
+	}
+	put(pd, pt | 7, 4);
+}
+
 /* ---- a row ---- */
 
 /* clang-format off */
@@ -231,6 +241,7 @@ static const struct {
 	[M_C32R3] = { 2, 3, S_C32R3, S_D32R3, S_D32R3 },
 	[M_L64] = { 2, 0, S_C64, S_D32, S_D32 },
 	[M_L64R3] = { 2, 3, S_C64R3, S_D32R3, S_D32R3 },
+	[M_P32PG] = { 1, 0, S_C32, S_D32, S_D32 },
 };
 /* clang-format on */
 
@@ -269,6 +280,14 @@ prepare(const struct row *r)
 	put(START + ST_DS, modes[m].ds, 4);
 	put(START + ST_CR0, class == 2 ? 0x80010033 : 0x33, 4);
 	put(START + ST_CR4, class == 2 ? 0x620 : 0x600, 4);
+	if (m == M_P32PG) {
+		make_pages(PD_A, PT_A);
+		make_pages(PD_B, PT_B);
+		put(PT_B + (DATA >> 12) * 4, (DATA + 0x1000) | 7, 4);
+		put(START + ST_CR0, 0x80010033, 4);
+		put(START + ST_CR3, PD_A, 4);
+		put(START + ST_CR4, 0x610, 4);
+	}
 	put(START + ST_OUTER, modes[m].ring != 0, 4);
 	for (const struct poke *p = r->pokes; p < r->pokes_end; p++)
 		put(p->at, p->value, (unsigned)p->size);

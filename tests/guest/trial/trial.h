@@ -21,6 +21,7 @@
 #define M_C32R3 8
 #define M_L64 9 /* 64-bit, ring 0 and 3 */
 #define M_L64R3 10
+#define M_P32PG 11 /* as M_P32, with paging: everything is where it is */
 
 /*
  * Everything rows touch is below 1 MiB. In parentheses, because the
@@ -47,6 +48,15 @@
 #define SP_C (0xef00) /* of task C, in its SS */
 #define SP_D (STACKS + 0x9f00)
 #define DATA (0x40000)
+
+/*
+ * Page directories and tables of M_P32PG. With the second pair, DATA is
+ * DATA + 0x1000.
+ */
+#define PD_A (0x50000)
+#define PT_A (0x51000)
+#define PD_B (0x52000)
+#define PT_B (0x53000)
 
 /* Selectors. GDT limit is 0x1ff, LDT limit 0x1f, IDT has 64 gates. */
 #define S_C64 0x08
@@ -125,14 +135,14 @@
  * segments; vgs, ves are from a frame of virtual-8086 mode.
  */
 #define GOT (0x1a000)
-#define GOT_FIELDS(F)                                                          \
-	F(vec, 0)                                                              \
-	F(err, 1)                                                              \
-	F(ip, 2) F(cs, 3) F(fl, 4) F(sp, 5) F(ss, 6) F(ax, 7) F(cx, 8)         \
-	    F(dx, 9) F(bx, 10) F(bp, 11) F(si, 12) F(di, 13) F(ds, 14)         \
-		F(es, 15) F(fs, 16) F(gs, 17) F(hsp, 18) F(hss, 19) F(hcs, 20) \
-		    F(tr, 21) F(ldt, 22) F(cr0, 23) F(cr2, 24) F(dr6, 25)      \
-			F(dr7, 26) F(vgs, 27) F(ves, 28)
+/* clang-format off */
+#define GOT_FIELDS(F) \
+	F(vec, 0) F(err, 1) F(ip, 2) F(cs, 3) F(fl, 4) F(sp, 5) F(ss, 6) \
+	F(ax, 7) F(cx, 8) F(dx, 9) F(bx, 10) F(bp, 11) F(si, 12) F(di, 13) \
+	F(ds, 14) F(es, 15) F(fs, 16) F(gs, 17) F(hsp, 18) F(hss, 19) F(hcs, 20) \
+	F(tr, 21) F(ldt, 22) F(cr0, 23) F(cr2, 24) F(dr6, 25) F(dr7, 26) F(vgs, 27) \
+	F(ves, 28)
+/* clang-format on */
 #define GOT_COUNT 29
 #ifdef __ASSEMBLER__
 #define GOT_SET(name, n) .set got_##name, GOT + 8 * n;
@@ -155,6 +165,7 @@ enum { GOT_FIELDS(GOT_ENUM) };
 #define ST_DS 24 /* also ES FS GS */
 #define ST_CR0 28
 #define ST_CR4 32
+#define ST_CR3 60
 #define ST_OUTER 36 /* the frame has SS:SP */
 #define ST_DR 0x40 /* DR0-DR3, DR7: 8 bytes each */
 #define START (0x19c00) /* where the row's is */

@@ -150,8 +150,11 @@ test_timer(void)
 	delay_us(200);
 	b = lapic_read(CURRENT);
 	ok(b < a && a <= 1000000000, "the current count falls");
-	lapic_write(CURRENT, 5);
-	ok(lapic_read(CURRENT) > 5, "writing the current count does nothing");
+	if (!x2apic) { /* there it is #GP */
+		lapic_write(CURRENT, 5);
+		ok(lapic_read(CURRENT) > 5,
+		    "writing the current count does nothing");
+	}
 	lapic_write(INITIAL, 0);
 	ok(lapic_read(CURRENT) == 0, "initial count 0 stops the timer");
 	for (unsigned i = 0; i < 8; i++) {

@@ -346,7 +346,8 @@ lapic_ipi(uint32_t apic_id, uint32_t icr_low)
 {
 	lapic_read(0x20);
 	if (x2apic) {
-		wrmsr(0x830, (uint64_t)apic_id << 32 | icr_low);
+		(in_ring0() ? wrmsr0 : wrmsr)(
+		    0x830, (uint64_t)apic_id << 32 | icr_low);
 		return;
 	}
 	lapic_write(0x310, apic_id << 24);

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,walls,soft] [--runs 5]
+    run.py BUILD [--only start,memory,block,net,idle,walls,soft,zones] [--runs 5]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
-soft.py; its parts are boot, cpu, softidle.
+soft.py; its parts are boot, cpu, softidle. zones.py needs root.
 """
 import argparse
 import os
@@ -21,6 +21,7 @@ import tempfile
 import time
 
 from soft import SoftBench
+from zones import ZoneBench
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -235,6 +236,8 @@ def main():
     soft = SoftBench(bench) if parts else None
     for name in parts:
         getattr(soft, name)()
+    if (not only or "zones" in only) and os.geteuid() == 0:
+        ZoneBench(bench).all()
     subprocess.run(["rm", "-rf", bench.tmp], check=False)
     print(f"{bench.missed} wanted figures missed")
     return 0

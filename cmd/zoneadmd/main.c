@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,6 +217,8 @@ main(int argc, char **argv)
 	    set_brands(&o, &err) < 0 ||
 	    (root != NULL && root[0] != '\0' && set_root(&o, root, &err) < 0))
 		return fail(&err);
+	/* a real-time shell is no reason for real-time zones */
+	(void)sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
 	umask(077);
 	return o.foreground ? serve(&o, -1) : background(&o);
 }

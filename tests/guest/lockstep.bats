@@ -49,6 +49,39 @@ need_kernel() {
 	compared 1000000000
 }
 
+@test "SeaBIOS to a boot sector: real mode" {
+	rom=/usr/share/seabios/bios.bin
+	[ -f $rom ] || skip "no SeaBIOS (package seabios)"
+	truncate -s 1M disk.img
+	dd if="$GUESTS/bootsect.bin" of=disk.img conv=notrunc status=none
+	status=0
+	timeout -k 5 300 "$BHYVE" -m 128M -s 0,hostbridge -s 31,lpc -l com1,stdio -o engine=soft \
+		-o soft.lockstep=true -s 4,virtio-blk,disk.img -l bootrom,$rom seabios \
+		</dev/null >out 2>err || status=$?
+	tail -n 20 err
+	[ "$status" -eq 1 ]
+	grep -q "com1: boot sector" out
+	compared 4000000
+}
+
+@test "OVMF to its shell" {
+	[ -n "$LONG" ] || skip "takes minutes: check-long"
+	ovmf=/usr/share/OVMF
+	[ -f $ovmf/OVMF_VARS_4M.fd ] || skip "no OVMF (package ovmf)"
+	cp $ovmf/OVMF_VARS_4M.fd vars.fd
+	truncate -s 64M esp.img
+	mformat -i esp.img -F -v ZHYVE ::
+	printf 'reset -s\r\n' >startup.nsh
+	mcopy -i esp.img startup.nsh ::/
+	status=0
+	timeout -k 5 2000 "$BHYVE" -m 128M -s 0,hostbridge -s 31,lpc -l com1,stdio -o engine=soft \
+		-o soft.lockstep=true -s 4,virtio-blk,esp.img -l bootrom,$ovmf/OVMF_CODE_4M.fd,vars.fd \
+		ovmf </dev/null >out 2>err || status=$?
+	tail -n 20 err
+	[ "$status" -eq 1 ]
+	compared 300000000
+}
+
 @test "more than one virtual CPU is refused" {
 	run "$BHYVE" -c 2 -m 64 -s 0,hostbridge -s 31,lpc -o engine=soft -o soft.lockstep=true \
 		-o boot.kernel="$GUESTS/smp.elf" test

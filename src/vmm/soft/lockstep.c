@@ -77,6 +77,7 @@ begin(struct soft_lockstep *ls, int budget)
 	ls->done = 0;
 	ls->undefined = 0;
 	ls->shadow_error = NULL;
+	ls->flash = false;
 	ls->active = true;
 }
 
@@ -134,7 +135,7 @@ check(struct soft_lockstep *ls, enum soft_leave why, struct lockstep_fault *fa,
 	soft_fp_sync(ls->a);
 	*fa = fault_of(ls->a, why);
 	ls->active = false;
-	if (ls->crowded)
+	if (ls->crowded || ls->flash)
 		return NULL;
 	own = follow(ls, ls->a->insns - ls->insns0, why);
 	soft_fp_sync(ls->b);
@@ -248,6 +249,10 @@ end(struct soft_lockstep *ls, enum soft_leave why)
 		ls->stats.crowded++;
 		return true;
 	}
+	if (ls->flash) {
+		ls->stats.dma++;
+		return true;
+	}
 	if (what == NULL) {
 		ls->stats.insns += ls->done;
 		return true;
@@ -359,7 +364,7 @@ destroy(struct soft_cpu *a)
 	    " units compared, %" PRIu64 " by the host, %" PRIu64
 	    " by functions, %" PRIu64 " by handlers; %" PRIu64
 	    " faults, %" PRIu64 " device accesses; not compared: %" PRIu64
-	    " instructions, %" PRIu64 " units with DMA, %" PRIu64
+	    " instructions, %" PRIu64 " units with DMA or flash, %" PRIu64
 	    " that wrote too much",
 	    a->id, ls->stats.insns, ls->stats.units, ls->stats.host,
 	    ls->stats.function, ls->stats.handler, ls->stats.faults,

@@ -22,7 +22,8 @@
  * so do instructions under TF or in shadows, and delivery of events between
  * units. MMIO is done by the subject and logged: the shadow reads from the log
  * and its writes are compared with it. DMA may change memory under both: a unit
- * that differs while there was some is counted, not reported. One vCPU only.
+ * that differs while there was some is counted, not reported, and so is one
+ * that writes to flash. One vCPU only.
  *
  * Flags that are undefined after an instruction (x86/undefined.h) are not
  * compared; instructions that put all flags somewhere start a unit of their
@@ -70,7 +71,7 @@ struct lockstep_stats {
 	uint64_t host, function, handler;
 	uint64_t alone; /* not checked: subject alone */
 	uint64_t units, faults, mmio;
-	uint64_t dma; /* units not compared because of DMA */
+	uint64_t dma; /* units not compared because of DMA, or flash */
 	uint64_t crowded; /* because a log was full */
 };
 
@@ -83,6 +84,7 @@ struct soft_lockstep {
 	bool again; /* the subject repeats a unit: MMIO by the log */
 	bool failed; /* a difference was reported */
 	bool crowded; /* a log of this unit is full */
+	bool flash; /* the unit wrote to ROM, which may have obeyed */
 	uint64_t insns0; /* the subject's count when the unit began */
 	uint64_t dma0;
 	uint64_t done; /* instructions of the shadow */

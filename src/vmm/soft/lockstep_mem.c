@@ -251,6 +251,9 @@ soft_lockstep_io(
 	if (!ls->active)
 		return;
 	ls->stats.mmio++;
+	/* Flash: what others read there changes in the middle of the unit. */
+	if (write && soft_region_of(cpu->vm, pa) != NULL)
+		ls->flash = true;
 	if (ls->nio == LOCKSTEP_IO) {
 		ls->crowded = true;
 		return;

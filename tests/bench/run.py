@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,walls,soft,zones] [--runs 5]
+    run.py BUILD [--only start,memory,block,net,idle,walls,soft,zones]
+           [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
@@ -226,8 +227,11 @@ def main():
     ap.add_argument("--only")
     ap.add_argument("--runs", type=int, default=5)
     ap.add_argument("--accel", default="kvm", choices=["kvm", "tcg"])
+    ap.add_argument("--clock", default="wall", choices=["wall", "cpu"],
+                    help="of the parts of soft")
     a = ap.parse_args()
     bench = Bench(a.build, a.runs, a.accel)
+    bench.clock = a.clock
     only = a.only.split(",") if a.only else []
     for name in ("start", "memory", "idle", "block", "net", "walls"):
         if not only or name in only:

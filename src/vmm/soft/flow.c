@@ -186,6 +186,7 @@ soft_flow_of(
 	int k;
 
 	*f = soft_flow_unknown;
+	f->plain = op->fn;
 	if (in->row->attr & (X86_A_BR | X86_A_STOP | X86_A_FPSIMD))
 		return;
 	size = size_index(x86_op_bytes(in, 0));
@@ -207,7 +208,8 @@ take_acc(struct soft_op *op, const struct soft_flow *f, unsigned acc)
 {
 	bool quiet = f->quiet != NULL && op->fn == f->quiet;
 
-	if (acc == SOFT_FLOW_NONE)
+	/* a pair (op_fuse.c) stays one */
+	if (acc == SOFT_FLOW_NONE || (!quiet && op->fn != f->plain))
 		return;
 	if (f->base != NULL && op->base == acc)
 		op->fn = f->base;
@@ -218,7 +220,7 @@ take_acc(struct soft_op *op, const struct soft_flow *f, unsigned acc)
 }
 
 void
-soft_flow_apply(struct soft_op *ops, const struct soft_flow *flow, unsigned n)
+soft_flow_elide(struct soft_op *ops, const struct soft_flow *flow, unsigned n)
 {
 	uint16_t live = FL_ALL;
 
@@ -229,6 +231,11 @@ soft_flow_apply(struct soft_op *ops, const struct soft_flow *flow, unsigned n)
 			live &= (uint16_t)~flow[i].writes;
 		live |= flow[i].leaves ? FL_ALL : flow[i].reads;
 	}
+}
+
+void
+soft_flow_chain(struct soft_op *ops, const struct soft_flow *flow, unsigned n)
+{
 	for (unsigned i = 1; i < n; i++)
 		take_acc(&ops[i], &flow[i], flow[i - 1].acc);
 }

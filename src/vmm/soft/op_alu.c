@@ -8,7 +8,7 @@
 
 /* clang-format off */
 /*
- * d op= s, flags in cpu->fl. IN: CF is an input. The others must not even load
+ * As ALU_NEW in ops.h; IN: CF is an input. The others must not even load
  * fl: a chain of operations, each waiting for the last one's flags, takes
  * longer than all the rest of them.
  */
@@ -16,12 +16,6 @@
 	uint16_t fl_ = cpu->fl;                                           \
 	__asm__("sahf\n\t" name SFX##bits " %2, %0" GET_FLAGS             \
 	    : "+r"(d), "+a"(fl_) : "r"(s) : "cc");                        \
-	cpu->fl = fl_;                                                    \
-} while (0)
-#define ALU_NEW(name, bits, d, s) do {                                    \
-	uint16_t fl_;                                                     \
-	__asm__(name SFX##bits " %2, %0" GET_FLAGS                        \
-	    : "+r"(d), "=&a"(fl_) : "r"(s) : "cc");                        \
 	cpu->fl = fl_;                                                    \
 } while (0)
 #define ALU_MEM_IN(lock, name, bits, p, s) do {                           \

@@ -1,7 +1,8 @@
 /*
  * Pairs of operations in one handler: what costs an interpreter most is the
  * jump from one operation to the next, and these pairs are every eighth
- * instruction: a comparison with its branch, pushes and pops in a row.
+ * instruction: a comparison or a counter with its branch, pushes and pops in a
+ * row.
  *
  * The pair's handler stands in the first operation; the second one stays as it
  * was and is reached alone when the first leaves the fast path.
@@ -30,6 +31,15 @@ OP(name##bits##_ri_##cc)                                                  \
 {                                                                         \
 	T(bits) d = R##bits(op->dst), s = (T(bits))op->imm;               \
 	ALU_CMP(#name, bits, d, s);                                       \
+	BRANCH(cc);                                                       \
+}
+/* Ends of loops: counters */
+#define RW(name, bits, cc)                                                \
+OP(name##bits##_ri_##cc)                                                  \
+{                                                                         \
+	T(bits) d = R##bits(op->dst), s = (T(bits))op->imm;               \
+	ALU_NEW(#name, bits, d, s);                                       \
+	SET##bits(op->dst, d);                                            \
 	BRANCH(cc);                                                       \
 }
 /* Memory at base + disp; on a miss the plain operation. */
@@ -72,6 +82,8 @@ OP(name##bits##_mi_##cc)                                                  \
 	RI(cmp, 8, cc) RI(cmp, 32, cc) RI(cmp, 64, cc)                    \
 	RR(test, 8, cc) RR(test, 32, cc) RR(test, 64, cc)                 \
 	RI(test, 8, cc) RI(test, 32, cc)                                  \
+	RW(add, 32, cc) RW(add, 64, cc) RW(sub, 32, cc) RW(sub, 64, cc)   \
+	RW(and, 32, cc)                                                   \
 	RM(cmp, 32, SOFT_CMP, 2, cc) RM(cmp, 64, SOFT_CMP, 3, cc)         \
 	MR(cmp, 32, SOFT_CMP, 2, cc) MR(cmp, 64, SOFT_CMP, 3, cc)         \
 	MI(cmp, 8, SOFT_CMP, 0, cc) MI(cmp, 32, SOFT_CMP, 2, cc)          \
@@ -79,13 +91,15 @@ OP(name##bits##_mi_##cc)                                                  \
 DEF(0) DEF(1) DEF(2) DEF(3) DEF(4) DEF(5) DEF(6) DEF(7)
 DEF(8) DEF(9) DEF(10) DEF(11) DEF(12) DEF(13) DEF(14) DEF(15)
 
-#define PAIRS 19
+#define PAIRS 24
 static soft_fn *const branch_pairs[16][PAIRS] = {
 #define ROW(cc) {                                                         \
 	cmp8_rr_##cc, cmp32_rr_##cc, cmp64_rr_##cc,                       \
 	cmp8_ri_##cc, cmp32_ri_##cc, cmp64_ri_##cc,                       \
 	test8_rr_##cc, test32_rr_##cc, test64_rr_##cc,                    \
 	test8_ri_##cc, test32_ri_##cc,                                    \
+	add32_ri_##cc, add64_ri_##cc, sub32_ri_##cc, sub64_ri_##cc,       \
+	and32_ri_##cc,                                                    \
 	cmp32_rm_##cc, cmp64_rm_##cc, cmp32_mr_##cc, cmp64_mr_##cc,       \
 	cmp8_mi_##cc, cmp32_mi_##cc, cmp64_mi_##cc, test8_mi_##cc },
 	ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
@@ -99,6 +113,8 @@ static const struct {
 	{ SOFT_CMP, 0, SOFT_RI }, { SOFT_CMP, 2, SOFT_RI }, { SOFT_CMP, 3, SOFT_RI },
 	{ SOFT_TEST, 0, SOFT_RR }, { SOFT_TEST, 2, SOFT_RR }, { SOFT_TEST, 3, SOFT_RR },
 	{ SOFT_TEST, 0, SOFT_RI }, { SOFT_TEST, 2, SOFT_RI },
+	{ SOFT_ADD, 2, SOFT_RI }, { SOFT_ADD, 3, SOFT_RI }, { SOFT_SUB, 2, SOFT_RI },
+	{ SOFT_SUB, 3, SOFT_RI }, { SOFT_AND, 2, SOFT_RI },
 	{ SOFT_CMP, 2, SOFT_RM }, { SOFT_CMP, 3, SOFT_RM },
 	{ SOFT_CMP, 2, SOFT_MR }, { SOFT_CMP, 3, SOFT_MR },
 	{ SOFT_CMP, 0, SOFT_MI }, { SOFT_CMP, 2, SOFT_MI }, { SOFT_CMP, 3, SOFT_MI },

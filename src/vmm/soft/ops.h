@@ -256,6 +256,13 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 #define SFX32 "l"
 #define SFX64 "q"
 
+/* d op= s, flags in cpu->fl, none read */
+#define ALU_NEW(name, bits, d, s) do {                                    \
+	uint16_t fl_;                                                     \
+	__asm__(name SFX##bits " %2, %0" GET_FLAGS                        \
+	    : "+r"(d), "=&a"(fl_) : "r"(s) : "cc");                        \
+	cpu->fl = fl_;                                                    \
+} while (0)
 /* CMP, TEST: flags only */
 #define ALU_CMP(name, bits, d, s) do {                                   \
 	uint16_t fl_;                                                     \
@@ -429,6 +436,7 @@ extern soft_fn *const soft_load_acc[2]; /* MOV, SOFT_RM + SOFT_EA_S */
 struct soft_flow {
 	uint16_t reads, writes; /* writes: for certain, and all it changes */
 	bool leaves; /* may fault, end the block or have it end here */
+	soft_fn *plain; /* the handler that lower.c chose */
 	soft_fn *quiet; /* the handler that changes no flag, or NULL */
 	uint8_t acc; /* register that it passes on, as in soft_op, or NONE */
 	/* the forms that take acc: by with flags, quiet; NULL: none */
@@ -438,12 +446,12 @@ struct soft_flow {
 extern const struct soft_flow soft_flow_unknown;
 void soft_flow_of(
     struct soft_flow *ret, const struct soft_op *op, const struct x86_insn *in);
-/*
- * n operations of a block: take quiet handlers where flags are dead, and forms
- * that take operands from the operation before.
- */
+/* n operations of a block: take quiet handlers where flags are dead. */
 void
-soft_flow_apply(struct soft_op *ops, const struct soft_flow *flow, unsigned n);
+soft_flow_elide(struct soft_op *ops, const struct soft_flow *flow, unsigned n);
+/* Then: take forms that get operands from the operation before. */
+void
+soft_flow_chain(struct soft_op *ops, const struct soft_flow *flow, unsigned n);
 
 /*
  * op_fuse.c: a handler that does two operations in a row, or NULL. It stands in

@@ -105,12 +105,13 @@ optimize(struct draft *d)
 	struct soft_op *ops = d->ops;
 	soft_fn *fused;
 
-	soft_flow_apply(ops, d->flow, d->nops);
+	soft_flow_elide(ops, d->flow, d->nops);
 	for (unsigned i = 0; i + 1 < d->nops; i++) {
 		fused = soft_fuse(&ops[i], &ops[i + 1]);
 		if (fused != NULL)
 			ops[i].fn = fused;
 	}
+	soft_flow_chain(ops, d->flow, d->nops);
 }
 
 /* Operations of the code at host; false: not even one instruction fits. */

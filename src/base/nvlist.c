@@ -492,84 +492,34 @@ nvlist_get_bool(const struct nvlist *nvl, const char *name, bool *ret)
 	return rc;
 }
 
-int
-nvlist_get_u64(const struct nvlist *nvl, const char *name, uint64_t *ret)
-{
-	const struct nvpair *pair = NULL;
-	int rc;
+#define NVLIST_GET(name, type, ctype, member)                      \
+	int nvlist_get_##name(                                     \
+	    const struct nvlist *nvl, const char *key, ctype *ret) \
+	{                                                          \
+		const struct nvpair *pair = NULL;                  \
+		int rc = nvlist_get(nvl, key, type, &pair);        \
+                                                                   \
+		if (rc == 0)                                       \
+			*ret = (ctype)pair->v.member;              \
+		return rc;                                         \
+	}
+NVLIST_GET(u64, NV_UINT64, uint64_t, num)
+NVLIST_GET(i64, NV_INT64, int64_t, num)
+NVLIST_GET(str, NV_STRING, const char *, str)
+NVLIST_GET(list, NV_NVLIST, const struct nvlist *, list)
 
-	rc = nvlist_get(nvl, name, NV_UINT64, &pair);
-	if (rc == 0)
-		*ret = pair->v.num;
-	return rc;
-}
-
-int
-nvlist_get_i64(const struct nvlist *nvl, const char *name, int64_t *ret)
-{
-	const struct nvpair *pair = NULL;
-	int rc;
-
-	rc = nvlist_get(nvl, name, NV_INT64, &pair);
-	if (rc == 0)
-		*ret = (int64_t)pair->v.num;
-	return rc;
-}
-
-int
-nvlist_get_str(const struct nvlist *nvl, const char *name, const char **ret)
-{
-	const struct nvpair *pair = NULL;
-	int rc;
-
-	rc = nvlist_get(nvl, name, NV_STRING, &pair);
-	if (rc == 0)
-		*ret = pair->v.str;
-	return rc;
-}
-
-int
-nvlist_get_list(
-    const struct nvlist *nvl, const char *name, const struct nvlist **ret)
-{
-	const struct nvpair *pair = NULL;
-	int rc;
-
-	rc = nvlist_get(nvl, name, NV_NVLIST, &pair);
-	if (rc == 0)
-		*ret = pair->v.list;
-	return rc;
-}
-
-int
-nvlist_get_strs(const struct nvlist *nvl, const char *name,
-    const char *const **ret, size_t *ret_n)
-{
-	const struct nvpair *pair = NULL;
-	int rc = nvlist_get(nvl, name, NV_STRING_ARRAY, &pair);
-
-	return rc == 0 ? nvpair_get_strs(pair, ret, ret_n) : rc;
-}
-
-int
-nvlist_get_u64s(const struct nvlist *nvl, const char *name,
-    const uint64_t **ret, size_t *ret_n)
-{
-	const struct nvpair *pair = NULL;
-	int rc = nvlist_get(nvl, name, NV_UINT64_ARRAY, &pair);
-
-	return rc == 0 ? nvpair_get_u64s(pair, ret, ret_n) : rc;
-}
-
-int
-nvlist_get_lists(const struct nvlist *nvl, const char *name,
-    const struct nvlist *const **ret, size_t *ret_n)
-{
-	const struct nvpair *pair = NULL;
-	int rc = nvlist_get(nvl, name, NV_NVLIST_ARRAY, &pair);
-
-	return rc == 0 ? nvpair_get_lists(pair, ret, ret_n) : rc;
-}
+#define NVLIST_GET_ARRAY(name, type, ctype)                                \
+	int nvlist_get_##name(const struct nvlist *nvl, const char *key,   \
+	    ctype **ret, size_t *ret_n)                                    \
+	{                                                                  \
+		const struct nvpair *pair = NULL;                          \
+		int rc = nvlist_get(nvl, key, type, &pair);                \
+                                                                           \
+		return rc == 0 ? nvpair_get_##name(pair, ret, ret_n) : rc; \
+	}
+NVLIST_GET_ARRAY(strs, NV_STRING_ARRAY, const char *const)
+NVLIST_GET_ARRAY(u64s, NV_UINT64_ARRAY, const uint64_t)
+NVLIST_GET_ARRAY(lists, NV_NVLIST_ARRAY, const struct nvlist *const)
 
 const struct nvpair *
 nvlist_next(const struct nvlist *nvl, const struct nvpair *pair)

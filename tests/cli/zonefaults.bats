@@ -168,3 +168,22 @@ works() {
 	umount small
 	ROOT=$PWD/root
 }
+
+@test "a process that floods its exit record is killed, and it is said" {
+	zone a idle
+	adm -z a boot
+	head -c 5000 /dev/zero >>"$ROOT/run/zhyve/a/exit"
+	becomes a installed
+	grep -q "flooded its exit record" "$ROOT/zones/a/lastexited"
+	adm -z a boot
+	is a running
+}
+
+@test "a zone that runs out of its memory says so" {
+	grep -q '[[:space:]]memory[[:space:]].*1$' /proc/cgroups || skip "no memory controller"
+	zone a idle
+	cfg -z a "select capped-memory; set physical=1M; end"
+	! adm -z a boot 2>err
+	grep -q "out of memory" err
+	is a installed
+}

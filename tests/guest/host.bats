@@ -232,9 +232,17 @@ switches() {
 	start pit "" -l com1,stdio
 	await "MASKED" out
 	before=$(switches)
-	await "AGAIN" out
-	after=$(switches)
-	echo "$((after - before)) wake-ups in 2 s at 1 kHz"
+	after=$before looks=0
+	# the last look while it rests: behind that it is busy, and soon gone
+	for _ in $(seq 600); do
+		now=$(switches 2>/dev/null) || break
+		! grep -q AGAIN out || break
+		after=$now
+		looks=$((looks + 1))
+		sleep 0.1
+	done
+	[ "$looks" -ge 3 ]
+	echo "$((after - before)) wake-ups in about 2 s at 1 kHz"
 	finish 1
 	cat out
 	! grep -q "^not ok" out

@@ -158,7 +158,7 @@ run(struct command *c, const struct options *o)
 {
 	char name[ZONE_NAME_MAX + 1];
 	struct error err = ERROR_INIT;
-	struct admin a = { NULL };
+	static struct admin a;
 	int status;
 
 	if (c->row->zone && o->zone == NULL && o->uuid == NULL)

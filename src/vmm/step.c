@@ -17,6 +17,7 @@
 #define VECTOR_UD 6
 
 struct vcpu_stepper {
+	const struct engine_stepper_ops *ops;
 	struct engine_stepper *stepper;
 	struct vcpu_state was, st;
 };
@@ -41,6 +42,7 @@ step_wanted(const struct vm_config *conf)
 int
 step_create(struct vcpu *vcpu, struct error *err)
 {
+	const struct engine_stepper_ops *ops = stepper_ops();
 	struct vm *vm = vcpu->vm;
 	const struct engine_stepper_config conf = {
 		.client = &vm_client,
@@ -51,12 +53,13 @@ step_create(struct vcpu *vcpu, struct error *err)
 		.id = vcpu->id,
 	};
 
-	if (!step_wanted(&vm->conf))
+	if (ops == NULL || !step_wanted(&vm->conf))
 		return 0;
 	vcpu->step = alloc_zero(1, sizeof(*vcpu->step));
 	if (vcpu->step == NULL)
 		return error_sys(err, ENOMEM, "stepper of vCPU %u", vcpu->id);
-	return stepper_ops()->create(&conf, &vcpu->step->stepper, err);
+	vcpu->step->ops = ops;
+	return ops->create(&conf, &vcpu->step->stepper, err);
 }
 
 void
@@ -64,7 +67,7 @@ step_destroy(struct vcpu *vcpu)
 {
 	if (vcpu->step == NULL)
 		return;
-	stepper_ops()->destroy(vcpu->step->stepper);
+	vcpu->step->ops->destroy(vcpu->step->stepper);
 	free(vcpu->step);
 	vcpu->step = NULL;
 }
@@ -135,7 +138,7 @@ step_run(struct vcpu *vcpu)
 		return ENGINE_EXIT_FAILED;
 	}
 	s->st = s->was;
-	switch (stepper_ops()->step(s->stepper, &s->st, why, sizeof(why))) {
+	switch (s->ops->step(s->stepper, &s->st, why, sizeof(why))) {
 	case ENGINE_STEP_TRIPLE_FAULT:
 		return ENGINE_EXIT_TRIPLE_FAULT;
 	case ENGINE_STEP_CANNOT:

@@ -310,7 +310,8 @@ wrong_register(void)
 
 	tap_check_int(
 	    run_bad(at_imul, wrong_imul, spoil_rax, &rep), ENGINE_EXIT_FAILED);
-	check_text(rep.reason, "difference in RAX, 1 instructions from 0x20000a");
+	check_text(
+	    rep.reason, "difference in RAX, 1 instructions from 0x20000a");
 	check_log("imul rax,rbx");
 	check_log("RAX differs");
 	check_log("(one instruction)");

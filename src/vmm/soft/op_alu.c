@@ -412,7 +412,9 @@ soft_fn *const soft_imul_quiet[3][2] = { { imul16_rr_q, imul16_rri_q },
  */
 #define RAX cpu->gpr[X86_RAX]
 #define RDX cpu->gpr[X86_RDX]
-#define DEF_WIDE(bits, stype)                                       \
+/* all ones where the sign bit is set */
+#define SIGN_OF(v, bits) ((T(bits))(0 - (T(bits))((v) >> ((bits)-1))))
+#define DEF_WIDE(bits)                                                    \
 OP(div##bits)                                                             \
 {                                                                         \
 	T(bits) a = (T(bits))RAX, d = (T(bits))RDX, s = R##bits(op->src); \
@@ -426,7 +428,7 @@ OP(div##bits)                                                             \
 OP(idiv##bits)                                                            \
 {                                                                         \
 	T(bits) a = (T(bits))RAX, d = (T(bits))RDX, s = R##bits(op->src); \
-	if (unlikely(d != (T(bits))((stype)a >> (bits - 1)) ||            \
+	if (unlikely(d != SIGN_OF(a, bits) ||                             \
 		s + 1 < 2))                                               \
 		INSTEAD(soft_op_insn);                                    \
 	__asm__("idiv" SFX##bits " %2" : "+a"(a), "+d"(d) : "r"(s) : "cc"); \
@@ -451,13 +453,15 @@ OP(imul##bits)                                                            \
 	RAX = a;                                                          \
 	RDX = d;                                                          \
 	cpu->fl = (cpu->fl & (uint16_t)~(FL_CF | FL_OF)) |                \
-	    (d != (T(bits))((stype)a >> (bits - 1)) ? FL_CF | FL_OF : 0); \
+	    (d != SIGN_OF(a, bits) ? FL_CF | FL_OF : 0);                  \
 	NEXT(op + 1);                                                     \
 }
-DEF_WIDE(32, int32_t) DEF_WIDE(64, int64_t)
-    /* clang-format on */
+DEF_WIDE(32)
+DEF_WIDE(64)
+/* clang-format on */
 
-    void soft_lower_wide(struct soft_op *op, const struct x86_insn *in)
+void
+soft_lower_wide(struct soft_op *op, const struct x86_insn *in)
 {
 	static const struct {
 		uint16_t mn;

@@ -14,7 +14,7 @@
  */
 #include "trial.h"
 
-	.macro	row mode, name, fl=0
+.macro	row mode, name, fl=0
 	.pushsection .rodata
 9901:	.asciz	"\name"
 	.popsection

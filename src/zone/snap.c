@@ -209,6 +209,24 @@ add_privs(struct snap *s)
 
 /* ---- limits ---- */
 
+/* "2" or "1-4" */
+static int
+add_cpus(const struct snap *s, struct nvlist *limits)
+{
+	const char *text = zone_conf_lookup(s->conf, "dedicated-cpu", "ncpus");
+	unsigned long min, max;
+	char *end;
+	int rc;
+
+	if (text == NULL)
+		return 0;
+	min = max = strtoul(text, &end, 10);
+	if (*end == '-')
+		max = strtoul(end + 1, NULL, 10);
+	rc = nvlist_add_u64(limits, "cpus_min", min);
+	return rc == 0 ? nvlist_add_u64(limits, "cpus_max", max) : rc;
+}
+
 static int
 add_limits(struct snap *s)
 {
@@ -236,6 +254,8 @@ add_limits(struct snap *s)
 	if (rc == 0 && cap != NULL &&
 	    zone_type_number(ZONE_SIZE, 0, cap, &v) == 0)
 		rc = nvlist_add_u64(limits, "physical", v);
+	if (rc == 0)
+		rc = add_cpus(s, limits);
 	if (rc == 0)
 		rc = nvlist_add_list(s->nvl, "limits", limits);
 	nvlist_free(limits);

@@ -536,9 +536,12 @@ static int
 load_record(struct sup *sup, const struct zone_live *live)
 {
 	const char *const *paths = NULL;
+	const char *cpus = "";
 	size_t n = 0;
 
 	sup->instance = live->instance;
+	(void)nvlist_get_str(live->record, "cpus", &cpus);
+	str_format(sup->cpus, sizeof(sup->cpus), "%s", cpus);
 	if (nvlist_get_strs(live->record, "sockets", &paths, &n) < 0 ||
 	    n > SUP_SOCKETS)
 		return 0;

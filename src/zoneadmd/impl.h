@@ -92,6 +92,7 @@ struct sup {
 	const char *step;
 	uint64_t instance;
 	struct nvlist *snap; /* zone/snap.h, ready to down */
+	char cpus[512]; /* dedicated ones, "3,2"; "" for none */
 	struct nvlist *foreseen; /* jail_plan_save(), while spawning */
 	char *sockets[SUP_SOCKETS]; /* paths that teardown unlinks */
 	size_t nsockets;
@@ -157,6 +158,14 @@ struct sup_files {
 int sup_files_open(struct sup *sup, const struct nvlist *cmd, int console,
     struct sup_files *ret, struct error *err);
 void sup_files_close(struct sup_files *files);
+
+/* ---- cpus.c ---- */
+
+/*
+ * dedicated-cpu: choose CPUs that no other zone of this root has, and record
+ * them: sup->cpus. -EBUSY: there are too few.
+ */
+int sup_choose_cpus(struct sup *sup, struct error *err);
 
 /* ---- plan.c ---- */
 

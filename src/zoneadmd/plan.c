@@ -81,7 +81,7 @@ get_limits(struct sup *sup, struct jail_limits *l)
 	}
 	if (l->io_weight != JAIL_UNLIMITED)
 		l->io_weight = MAX(MIN(l->io_weight, 1000), 1);
-	l->cpus = NULL;
+	l->cpus = sup->cpus[0] != '\0' ? sup->cpus : NULL;
 }
 
 static int
@@ -142,6 +142,9 @@ sup_plan(struct sup *sup, struct jail_plan **ret,
 	(void)nvlist_get_u64(sup->snap, "did", &did);
 	spec.name = name;
 	spec.uid_base = UID_FIRST + (uint32_t)(did % UID_RANGES) * UID_COUNT;
+	rc = sup_choose_cpus(sup, err);
+	if (rc < 0)
+		return rc;
 	get_limits(sup, &spec.limits);
 	rc = make_mounts(sup, mounts, &spec.nmounts, err);
 	if (rc == 0)

@@ -108,6 +108,8 @@ sup_record(struct sup *sup, struct error *err)
 		rc = nvlist_add_u64(rec, "instance", sup->instance);
 	if (rc == 0)
 		rc = nvlist_add_u64(rec, "pid", pid);
+	if (rc == 0 && sup->cpus[0] != '\0')
+		rc = nvlist_add_str(rec, "cpus", sup->cpus);
 	if (rc == 0 && jail != NULL)
 		rc = nvlist_add_list(rec, "jail", jail);
 	else if (rc == 0 && sup->foreseen != NULL)

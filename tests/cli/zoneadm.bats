@@ -330,3 +330,28 @@ assert z["name"] == "a" and z["memory"] > 0 and z["cpu_ns"] > 0, z'
 	sh "$BUILD/cmd/zones/zones" fly 2>/dev/null || status=$?
 	[ "$status" -eq 2 ]
 }
+
+# allowed ZONE: the CPUs of its process
+allowed() {
+	sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$(pid_of "$1")/status"
+}
+
+@test "a dedicated CPU is no other zone's" {
+	grep -q '^cpuset.*1$' /proc/cgroups || skip "no cpuset controller"
+	cpus=$(nproc)
+	for i in $(seq $((cpus + 1))); do
+		zone "z$i" idle 'add dedicated-cpu; set ncpus=1; end'
+	done
+	for i in $(seq "$cpus"); do
+		adm -z "z$i" boot
+		allowed "z$i" >>seen
+	done
+	cat seen
+	[ "$(sort -u seen | grep -c '^[0-9]*$')" -eq "$cpus" ]
+	! adm -z "z$((cpus + 1))" boot 2>err
+	grep -q "dedicated-cpu: 1 CPUs are wanted, and 0 are not dedicated" err
+	# one is halted, and its CPU free again
+	adm -z z1 halt
+	adm -z "z$((cpus + 1))" boot
+	[ "$(allowed "z$((cpus + 1))")" = "$(head -n 1 seen)" ]
+}

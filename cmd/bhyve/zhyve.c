@@ -38,6 +38,25 @@ struct zhyve {
 	bool run; /* the word was said */
 };
 
+/*
+ * In builds for AddressSanitizer: its search for leaks wants threads and
+ * ptrace(2), which a locked process has not. bhyve is searched.
+ */
+static bool locked;
+#if defined(__has_feature)
+#define HAS_ASAN __has_feature(address_sanitizer)
+#else
+#define HAS_ASAN 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_ASAN
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+int
+__lsan_is_turned_off(void)
+{
+	return locked;
+}
+#endif
+
 /* ---- what is said to the supervisor ---- */
 
 static void
@@ -297,6 +316,7 @@ close_calls(struct zhyve *z, struct error *err)
 	passed_clear();
 	z->lock.kvm = strcmp(machine_engine(z->machine), "kvm") == 0;
 	rc = lock_calls(LOCK_PROCESS, &z->lock, err);
+	locked = rc == 0;
 	if (rc == 0)
 		thread_on_enter(lock_thread, z);
 	return rc;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,14 +23,13 @@
 #define LOG_CHUNK 8192
 #define DRAIN_ROUNDS 64
 #define RECORD "exit"
-#define RECORD_MAX 4096 /* bytes; a last word has some hundred */
 /* A killed process may say nothing of its status: what 'error' is to bhyve. */
 #define STATUS_UNKNOWN (4 << 8)
 
 void
 child_init(struct child *ch)
 {
-	*ch = (struct child){ .control = -1, .log = -1, .record = -1 };
+	*ch = (struct child){ .control = -1, .log = -1 };
 }
 
 /* ---- what it says ---- */
@@ -164,43 +162,6 @@ on_log(void *arg, int fd, unsigned what)
 	}
 }
 
-/*
- * The last word goes to a file of the host's, and a process that was taken over
- * could write without end: that is its end.
- */
-static void
-on_record(void *arg, int fd, unsigned what)
-{
-	struct sup *sup = arg;
-	char events[512];
-	struct stat st;
-
-	while (read(fd, events, sizeof(events)) > 0)
-		continue;
-	if (sup->child.flooded ||
-	    fstatat(sup->dir, RECORD, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    st.st_size <= RECORD_MAX)
-		return;
-	sup->child.flooded = true;
-	sup_log(sup, "the zone's process floods its exit record: killed");
-	(void)jail_kill(sup->child.jail, SIGKILL);
-}
-
-static int
-watch_record(struct sup *sup, struct error *err)
-{
-	struct child *ch = &sup->child;
-	char path[64];
-
-	str_format(path, sizeof(path), "/proc/self/fd/%d/" RECORD, sup->dir);
-	ch->record = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (ch->record < 0 ||
-	    inotify_add_watch(ch->record, path, IN_MODIFY) < 0)
-		return error_sys(err, errno, "watch over the exit record");
-	return mevent_add_fd(sup->loop, ch->record, MEVENT_READ, on_record, sup,
-	    &ch->record_ev, err);
-}
-
 /* All that it said before it ended. */
 static void
 drain(struct sup *sup)
@@ -231,8 +192,6 @@ listen_to(struct sup *sup, struct error *err)
 	if (rc == 0)
 		rc = mevent_add_fd(sup->loop, jail_pidfd(ch->jail), MEVENT_READ,
 		    on_end, sup, &ch->exit_ev, err);
-	if (rc == 0)
-		rc = watch_record(sup, err);
 	return rc;
 }
 
@@ -433,8 +392,6 @@ signal_cause(struct sup *sup, int signo)
 
 	if (signo == SIGSYS)
 		return "privilege violation (SIGSYS)";
-	if (sup->child.flooded)
-		return "privilege violation (it flooded its exit record)";
 	if (signo == SIGKILL && sup->child.jail != NULL &&
 	    cgroup_usage(jail_cgroup(sup->child.jail), &usage) == 0 &&
 	    usage.oom_kills > 0)
@@ -540,10 +497,8 @@ child_destroy(struct sup *sup, struct error *err)
 	mevent_delete(ch->control_ev);
 	mevent_delete(ch->exit_ev);
 	mevent_delete(ch->log_ev);
-	mevent_delete(ch->record_ev);
 	fd_close(&ch->control);
 	fd_close(&ch->log);
-	fd_close(&ch->record);
 	child_init(ch);
 	if (unlinkat(sup->dir, RECORD, 0) != 0 && errno != ENOENT)
 		sup_log(sup, "%s: error %d", RECORD, errno);

@@ -40,10 +40,8 @@
 struct child {
 	struct jail *jail; /* NULL: there is none */
 	int control; /* our end */
-	struct mevent *control_ev, *exit_ev, *log_ev, *record_ev;
+	struct mevent *control_ev, *exit_ev, *log_ev;
 	int log; /* what it prints */
-	int record; /* inotify: it writes its last word */
-	bool flooded; /* more of it than a last word has */
 	bool gone; /* it has ended */
 	bool ready, running; /* said so */
 	bool failed; /* said so; text is why */

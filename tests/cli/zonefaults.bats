@@ -169,16 +169,6 @@ works() {
 	ROOT=$PWD/root
 }
 
-@test "a process that floods its exit record is killed, and it is said" {
-	zone a idle
-	adm -z a boot
-	head -c 5000 /dev/zero >>"$ROOT/run/zhyve/a/exit"
-	becomes a installed
-	grep -q "flooded its exit record" "$ROOT/zones/a/lastexited"
-	adm -z a boot
-	is a running
-}
-
 @test "a zone that runs out of its memory says so" {
 	grep -q '^memory.*1$' /proc/cgroups || skip "no memory controller"
 	zone a idle

@@ -97,6 +97,15 @@ class ZoneBench:
         self.bench.bound("supervisor resident", max(rss), "MiB", 3, False)
         self.halt(names)
 
+    def sweep(self):
+        """Whatever a part that failed has left running."""
+        left = [line.split(":")[1] for line in self.run("zoneadm", "list", "-np").splitlines()]
+        if left:
+            self.halt(left)
+
     def all(self):
-        for part in (self.boot, self.rate, self.idle):
-            part()
+        try:
+            for part in (self.boot, self.rate, self.idle):
+                part()
+        finally:
+            self.sweep()

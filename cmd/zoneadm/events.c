@@ -18,6 +18,7 @@
 #include "zoneadm.h"
 
 #define CHUNK 16384
+#define POLL_US 200000
 #define LINE_BYTES (2 * CHUNK)
 
 struct follow {
@@ -128,6 +129,15 @@ begin(struct follow *f, bool past, struct error *err)
 	return 0;
 }
 
+/* A user of a host has 128 instances of inotify; without one, look at times. */
+static int
+poll_file(struct follow *f)
+{
+	while (read_all(f) == 0)
+		usleep(POLL_US);
+	return 0;
+}
+
 static int
 watch(struct follow *f, struct error *err)
 {
@@ -139,6 +149,8 @@ watch(struct follow *f, struct error *err)
 
 	if (dir < 0)
 		return dir;
+	if (in < 0 && errno == EMFILE)
+		return poll_file(f);
 	if (zone_live_path(root, NULL, path, sizeof(path)) < 0 || in < 0 ||
 	    inotify_add_watch(in, path, IN_CREATE | IN_MOVED_TO | IN_MODIFY) <
 		0)

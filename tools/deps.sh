@@ -7,9 +7,12 @@ packages='
 	git ca-certificates python3 libc6-dev linux-libc-dev
 	liburing-dev libslirp-dev libglib2.0-dev libseccomp-dev
 	libxml2-dev libedit-dev zlib1g-dev
+	libnl-route-3-dev libbpf-dev libelf-dev libnftables-dev
+	libjansson-dev libcurl4-openssl-dev libzstd-dev liblzma-dev
 	acpica-tools binutils
 	ovmf seabios mtools memtest86+ mmdebstrap e2fsprogs openssl perl
 	bats clang-format cppcheck mandoc
+	nftables python3-yaml openssh-client
 	busybox-static cpio kmod xz-utils zstd procps socat iproute2 util-linux
 	qemu-system-x86
 '

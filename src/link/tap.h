@@ -8,9 +8,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
-
-#define LINK_NAME_MAX 15 /* IFNAMSIZ - 1 */
-#define LINK_QUEUES_MAX 16
+#include "link/spec.h"
 
 struct link_tap {
 	const char *name; /* of the host's interface; must be free */

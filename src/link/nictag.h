@@ -1,0 +1,39 @@
+/*
+ * NIC tags: names that an operator gives to the places where links can be
+ * attached. File and kinds: docs/network.md.
+ */
+#ifndef LINK_NICTAG_H
+#define LINK_NICTAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+#define NICTAG_NAME_MAX 31 /* letters, digits, . _ */
+#define NICTAGS_MAX 256
+
+enum nictag_kind { NICTAG_BRIDGE, NICTAG_LINK, NICTAG_STUB };
+
+struct nictag {
+	char name[NICTAG_NAME_MAX + 1];
+	enum nictag_kind kind;
+	char target[16]; /* the host's interface; "-" for a stub */
+	unsigned mtu; /* 576..9216; 0: the target's */
+};
+struct nictags {
+	struct nictag *v;
+	size_t n;
+};
+
+/* root: as of the zones' store. An absent file is an empty one. */
+int nictags_read(const char *root, struct nictags *ret, struct error *err);
+void nictags_free(struct nictags *tags);
+const struct nictag *nictags_find(const struct nictags *tags, const char *name);
+/* add -EEXIST, delete -ENOENT, update; under the lock, replaced at once. */
+int nictag_add(const char *root, const struct nictag *tag, struct error *err);
+int
+nictag_update(const char *root, const struct nictag *tag, struct error *err);
+int nictag_delete(const char *root, const char *name, struct error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * What a zone's link is to be: the "link" list of docs/network.md, read and
+ * checked once.
+ */
+#ifndef LINK_SPEC_H
+#define LINK_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/nvlist.h"
+
+#define LINK_NAME_MAX 15 /* IFNAMSIZ - 1 */
+#define LINK_QUEUES_MAX 16
+#define LINK_ALLOWED_MAX 64
+#define LINK_CIDS_MAX 20
+#define LINK_CID_MAX 255 /* bytes */
+#define LINK_PORTS_MAX 64
+
+/* Modes of protection, as illumos's link property "protection" has them. */
+#define LINK_PROTECT_MAC 0x01 /* mac-nospoof */
+#define LINK_PROTECT_IP 0x02 /* ip-nospoof */
+#define LINK_PROTECT_DHCP 0x04 /* dhcp-nospoof */
+#define LINK_PROTECT_RESTRICTED 0x08 /* restricted */
+#define LINK_PROTECT_STRICT 0x10 /* ours: guard.h */
+
+/* Addresses that are learned. */
+#define LINK_DYN_DHCPV4 0x01
+#define LINK_DYN_DHCPV6 0x02
+#define LINK_DYN_SLAAC 0x04
+
+struct link_prefix {
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint8_t prefix; /* bits */
+	uint8_t addr[16];
+};
+struct link_cid {
+	uint8_t len, bytes[LINK_CID_MAX];
+};
+struct link_ports {
+	uint16_t first, last;
+};
+
+struct link_spec {
+	char name[LINK_NAME_MAX + 1]; /* of the host's interface */
+	char zone[65], net[65], tag[65]; /* tag "": none */
+	uint8_t mac[6];
+	unsigned vlan, mtu, queues;
+	unsigned protect, dynamic; /* bits */
+	struct link_prefix allowed[LINK_ALLOWED_MAX];
+	size_t nallowed;
+	bool any_cid;
+	struct link_cid cids[LINK_CIDS_MAX];
+	size_t ncids;
+	struct link_ports ports[LINK_PORTS_MAX];
+	size_t nports;
+	uint64_t maxbw;
+};
+
+/* did: the zone's number, for the name. Errors name net and field. */
+int link_spec_read(const struct nvlist *link, uint64_t did,
+    struct link_spec *ret, struct error *err);
+
+#endif

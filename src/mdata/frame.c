@@ -6,13 +6,23 @@
 #include "mdata/frame.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "base/str.h"
 #include "mdata/b64.h"
+
+bool
+mdata_is_key(const char *key, size_t n)
+{
+	if (n == 0 || n > MDATA_KEY_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if ((uint8_t)key[i] < 0x20 || key[i] == 0x7f)
+			return false;
+	return true;
+}
 
 struct field {
 	const char *p;

@@ -10,11 +10,13 @@
 #ifndef MDATA_FRAME_H
 #define MDATA_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
 
 #define MDATA_ID_MAX 64
+#define MDATA_KEY_MAX 255
 
 struct mdata_frame {
 	char id[MDATA_ID_MAX + 1]; /* as it was sent */
@@ -23,6 +25,8 @@ struct mdata_frame {
 	size_t payload_len;
 };
 
+/* A key has 1 to MDATA_KEY_MAX bytes, none of them a control character. */
+bool mdata_is_key(const char *key, size_t n);
 /* A line without its LF. -EINVAL: it is no frame. */
 int mdata_frame_parse(const char *line, size_t n, struct mdata_frame *ret);
 /* Append a frame and its LF. payload NULL: none, and no blank before it. */

@@ -113,18 +113,6 @@ outcome_of(struct request *rq, int rc)
 	return rc == -ENOENT ? OUT_NOTFOUND : OUT_FAILURE;
 }
 
-/* A key has 1 to 255 bytes, none of them a control character. */
-static bool
-is_key(const char *key, size_t n)
-{
-	if (n == 0 || n > MDATA_KEY_MAX)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if ((uint8_t)key[i] < 0x20 || key[i] == 0x7f)
-			return false;
-	return true;
-}
-
 static size_t
 trim(const char **p, size_t n)
 {
@@ -142,7 +130,7 @@ static char *
 take_key(const char *p, size_t n)
 {
 	n = trim(&p, n);
-	return is_key(p, n) ? strndup(p, n) : NULL;
+	return mdata_is_key(p, n) ? strndup(p, n) : NULL;
 }
 
 static enum outcome

@@ -25,8 +25,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "mdata/frame.h"
 
-#define MDATA_KEY_MAX 255
 #define MDATA_GUEST_VALUE_MAX (64 * 1024) /* what a guest may put */
 #define MDATA_VALUE_MAX (256 * 1024) /* what it may be given */
 /* a value that is encoded twice, its key, and the frame around it */

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "mdata/data_impl.h"
 #include "mdata/session.h"
 
 #define FILE_NAME "metadata.json"
@@ -64,22 +65,6 @@ is_key(const char *key)
 	return true;
 }
 
-/* Numbers and booleans as a guest gets them. */
-static json_t *
-text_of(const json_t *v)
-{
-	char number[48];
-
-	if (json_is_boolean(v))
-		return json_string(json_is_true(v) ? "true" : "false");
-	if (json_is_integer(v))
-		snprintf(number, sizeof(number), "%lld",
-		    (long long)json_integer_value(v));
-	else
-		snprintf(number, sizeof(number), "%.15g", json_real_value(v));
-	return json_string(number);
-}
-
 static int
 add_one(struct mdata_data *d, enum mdata_map map, const char *key, json_t *v,
     struct error *err)
@@ -92,7 +77,7 @@ add_one(struct mdata_data *d, enum mdata_map map, const char *key, json_t *v,
 		    "characters",
 		    map_names[map], MDATA_KEY_MAX);
 	if (json_is_boolean(v) || json_is_number(v)) {
-		text = text_of(v);
+		text = mdata_json_text(v);
 		if (text == NULL ||
 		    json_object_set_new(d->texts[map], key, text) < 0)
 			return error_set(err, ENOMEM, "out of memory");
@@ -150,71 +135,20 @@ take_map(struct mdata_data *d, enum mdata_map map, struct error *err)
 	return rc;
 }
 
-static int
-parse(struct mdata_data *d, const struct buf *b, struct error *err)
-{
-	json_error_t why;
-	int rc;
-
-	d->root = b->len == 0
-	    ? json_object()
-	    : json_loadb((const char *)b->data, b->len,
-		  JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-	if (d->root == NULL)
-		return error_set(err, EINVAL, "line %d, column %d: %.100s",
-		    why.line, why.column, why.text);
-	if (!json_is_object(d->root))
-		return error_set(err, EINVAL, "must be an object");
-	rc = take_map(d, MDATA_CUSTOMER, err);
-	if (rc == 0)
-		rc = take_map(d, MDATA_INTERNAL, err);
-	return rc < 0 ? rc : check_size(d, err);
-}
-
-/* No link, no FIFO, no more than a file can have to say. */
-static int
-read_file(int dir, struct buf *b)
-{
-	cleanup_close int fd = openat(dir, FILE_NAME,
-	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	ssize_t n;
-	void *p;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (fstat(fd, &st) != 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > (off_t)FILE_MAX)
-		return -EFBIG;
-	p = buf_reserve(b, (size_t)st.st_size + 1);
-	if (p == NULL)
-		return buf_error(b);
-	n = fd_pread_full(fd, p, (size_t)st.st_size, 0);
-	if (n < 0)
-		return (int)n;
-	b->len += (size_t)n;
-	return 0;
-}
-
 int
 mdata_data_load(int dir, struct mdata_data **ret, struct error *err)
 {
 	struct mdata_data *d = alloc_zero(1, sizeof(*d));
-	struct buf b;
 	int rc;
 
 	if (d == NULL)
 		return error_set(err, ENOMEM, "out of memory");
-	buf_init(&b, FILE_MAX + 1);
-	rc = read_file(dir, &b);
-	if (rc < 0)
-		rc = error_sys(err, -rc, FILE_NAME);
-	else if ((rc = parse(d, &b, err)) < 0)
+	rc = mdata_json_read(dir, FILE_NAME, FILE_MAX, &d->root, err);
+	if (rc == 0 &&
+	    ((rc = take_map(d, MDATA_CUSTOMER, err)) < 0 ||
+		(rc = take_map(d, MDATA_INTERNAL, err)) < 0 ||
+		(rc = check_size(d, err)) < 0))
 		error_prefix(err, FILE_NAME);
-	buf_fini(&b);
 	if (rc < 0)
 		mdata_data_free(d);
 	else

@@ -1,0 +1,56 @@
+/*
+ * Which key is what, and what a guest gets for it: the facts of its zone
+ * ("sdc:" keys, from the supervisor) and its metadata.json (mdata/data.h).
+ * Source: the data dictionary of Triton's mdata-docs, and what its agent does
+ * (docs/metadata.md has the table). "sdc:" names are given by an explicit list;
+ * nothing of internal_metadata but what is listed here can be asked for.
+ *
+ * Not thread-safe. Log lines name keys, never values.
+ */
+#ifndef MDATA_KEYS_H
+#define MDATA_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mdata/session.h"
+
+enum mdata_class {
+	MDATA_KEY_SDC, /* of the host; never listed, never changed */
+	MDATA_KEY_CUSTOMER,
+	MDATA_KEY_OPERATOR, /* customer's to read; guests may not change it */
+	MDATA_KEY_PW, /* ends with _pw: internal, the guest's own */
+	MDATA_KEY_NAMESPACE, /* internal by its prefix; guests may not change it
+			      */
+};
+/* namespaces: prefixes that are internal, without their colon. */
+enum mdata_class
+mdata_key_class(const char *key, const char *const *namespaces, size_t n);
+
+struct mdata_keys;
+
+/*
+ * name: of the zone, for the log. dir: ZONEPATH/config, borrowed. uuid is given
+ * for sdc:uuid until there are facts. NULL: out of memory.
+ */
+struct mdata_keys *
+mdata_keys_create(const char *name, const char *uuid, int dir);
+void mdata_keys_free(struct mdata_keys *k); /* NULL is allowed */
+/*
+ * Take facts in place of the former ones: "sdc:NAME" and their values, both
+ * copied. Names that are not in our list are kept back. A value that is an
+ * array or an object is JSON. sdc:internal_metadata_namespaces is for us. 0 or
+ * -ENOMEM.
+ */
+int mdata_keys_facts(struct mdata_keys *k, const char *const *names,
+    const char *const *values, size_t n);
+/* Look for a changed file with the next request; forget what was read. */
+void mdata_keys_forget(struct mdata_keys *k);
+/* How often the guest has asked for a change, whatever came of it. */
+uint64_t mdata_keys_writes(const struct mdata_keys *k);
+
+/* For mdata_session_create(), with a struct mdata_keys. */
+extern const struct mdata_ops mdata_keys_ops;
+
+#endif

@@ -234,19 +234,24 @@ const char *
 zone_res_lookup(const struct zone_res *res, const char *prop)
 {
 	const struct zone_rtype *t = res->type;
-	const struct zone_prop *p = zone_prop_find(t, prop), *pairs;
-	const struct zone_val *v;
+	const struct zone_prop *p = zone_prop_find(t, prop);
+	const char *names, *word, *v;
+	char name[64];
+	size_t n;
 
 	if (p != NULL && zone_res_count(res, p) > 0)
 		return zone_res_value(res, p, 0)->text[0];
 	if (p == NULL)
 		p = zone_prop_row(zone_rtype_find("disk"), prop);
-	pairs = zone_prop_find(t, "property");
-	for (size_t i = 0; pairs != NULL && i < zone_res_count(res, pairs);
-	     i++) {
-		v = zone_res_value(res, pairs, i);
-		if (zone_list_has(p->aliases, ',', v->text[0]))
-			return v->text[1];
+	names = p->aliases;
+	if (zone_prop_find(t, "property") == NULL || p->aliases == NULL)
+		return p->dflt;
+	/* the first name is the one that says more: gateways, gateway */
+	while ((word = zone_word(&names, ',', &n)) != NULL) {
+		str_format(name, sizeof(name), "%.*s", (int)n, word);
+		v = zone_res_pair(res, name);
+		if (v != NULL)
+			return v;
 	}
 	return p->dflt;
 }

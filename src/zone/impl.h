@@ -49,4 +49,19 @@ int zone_alias_store(
 /* Make the alias properties say what the rctl resources say. */
 int zone_alias_mirror(struct zone_conf *conf, struct error *err);
 
+/* ---- type_net.c ---- */
+
+/*
+ * The next word of a list; *n is its length, which may be 0. *list is NULL
+ * behind the last, and then so is the result.
+ */
+const char *zone_word(const char **list, char sep, size_t *n);
+/*
+ * HOSTS, IPS, CIDS, PORTS, RATE, FORWARDS: -EINVAL and the wrong word, -E2BIG.
+ */
+int zone_net_check(
+    enum zone_type type, const char *text, const char **ret_word, size_t *n);
+size_t zone_net_most(enum zone_type type); /* words of a list */
+int zone_rate_parse(const char *text, uint64_t *ret); /* bit/s */
+
 #endif

@@ -25,6 +25,8 @@ struct zone_ip {
 	uint8_t addr[16]; /* IPv4: the first four */
 };
 int zone_ip_parse(const char *text, struct zone_ip *ret); /* -EINVAL */
+int
+zone_ip_format(const struct zone_ip *ip, bool prefix, char *buf, size_t size);
 
 struct zone_nic {
 	const struct zone_res *res; /* texts below lie in there */
@@ -51,10 +53,19 @@ struct zone_nic {
 /* Errors name the property and the value; the caller adds the resource. */
 int zone_nic_read(
     const struct zone_res *net, struct zone_nic *ret, struct error *err);
+/*
+ * Nothing says which addresses the guest has: it asks for them (DHCP), and what
+ * it gets is learned.
+ */
+bool zone_nic_asks(const struct zone_nic *nic);
 /* The link list of docs/network.md. queues 1..16. */
 int zone_nic_link(const struct zone_nic *nic, const char *zone, unsigned queues,
     struct nvlist **ret, struct error *err);
-/* The element of sdc:nics, a JSON object, appended. */
+/*
+ * The element of sdc:nics, a JSON object, appended. Its interface is called as
+ * 'physical' says or, where no guest could, net<index>. A guest looks for its
+ * gateways at the primary NIC only: of a single NIC the caller sets primary.
+ */
 int zone_nic_json(const struct zone_nic *nic, unsigned index, struct buf *b);
 
 #endif

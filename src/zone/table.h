@@ -47,6 +47,15 @@
 	X(PRIVS, "privileges", "as default,-net_access")                       \
 	X(ADDR, "address", "an IP address, with or without /prefix")           \
 	X(ADDRS, "addresses", "IP addresses, commas between")                  \
+	X(HOSTS, "hosts", "IP addresses without /prefix, commas between")      \
+	X(IPS, "guest addresses",                                              \
+	    "IP addresses with /prefix, dhcp, addrconf, commas between")       \
+	X(CIDS, "client ids",                                                  \
+	    "DHCP client ids as 0x010203, commas between, or *")               \
+	X(PORTS, "ports", "ports and ranges, as 25,6000-6063")                 \
+	X(RATE, "bit rate", "a number of Mbit/s, or with K, M or G behind it") \
+	X(FORWARDS, "forwards",                                                \
+	    "as tcp:127.0.0.1:2222-10.0.2.15:22, semicolons between")          \
 	X(SLOT, "slot",                                                        \
 	    "a PCI slot: bus:device:function, device:function "                \
 	    "or device")                                                       \

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "zone/impl.h"
 
 #define MAX_VCPUS 254 /* xAPIC ids; 255 is broadcast */
 #define SHOWN 128 /* bytes of a value that an error repeats */
@@ -306,6 +307,10 @@ check_mac(struct check *c)
 	if ((mac[0] & 1) != 0)
 		return error_set(c->err, EINVAL,
 		    "'%s' is a multicast address; a link has its own", c->text);
+	if (memcmp(mac, "\0\0\0\0\0\0", sizeof(mac)) == 0)
+		return error_set(c->err, EINVAL,
+		    "'%s' is nobody's address; clear it, and one is made",
+		    c->text);
 	return 0;
 }
 
@@ -468,6 +473,23 @@ check_addrs(struct check *c)
 	return rc;
 }
 
+/* The lists of zone/type_net.c. */
+static int
+check_net(struct check *c)
+{
+	const char *word;
+	size_t n;
+	int rc = zone_net_check(c->type, c->text, &word, &n);
+
+	if (rc == -E2BIG)
+		return error_set(c->err, E2BIG, "more than %zu of them",
+		    zone_net_most(c->type));
+	if (rc < 0 && n < strlen(c->text))
+		return error_set(c->err, EINVAL, "'%.*s' is wrong; it takes %s",
+		    (int)MIN(n, SHOWN), word, zone_type_what(c->type));
+	return rc < 0 ? wrong(c) : 0;
+}
+
 static int
 check_slot(struct check *c)
 {
@@ -525,6 +547,12 @@ static int (*const checks[])(struct check *) = {
 	[ZONE_PRIVS] = check_privs,
 	[ZONE_ADDR] = check_addrs,
 	[ZONE_ADDRS] = check_addrs,
+	[ZONE_HOSTS] = check_net,
+	[ZONE_IPS] = check_net,
+	[ZONE_CIDS] = check_net,
+	[ZONE_PORTS] = check_net,
+	[ZONE_RATE] = check_net,
+	[ZONE_FORWARDS] = check_net,
 	[ZONE_SLOT] = check_slot,
 	[ZONE_RCTL] = check_rctl,
 	[ZONE_ACTION] = check_action,
@@ -573,6 +601,8 @@ zone_type_number(
 		return ram_bytes(text, ret);
 	if (type == ZONE_UINT)
 		return decimal(text, ret);
+	if (type == ZONE_RATE)
+		return zone_rate_parse(text, ret);
 	if (type != ZONE_CPUS)
 		return -EINVAL;
 	rc = cpus_hundredths(text, &v);

@@ -269,7 +269,9 @@ other_names_are_found(void)
 	tap_check_str(zone_conf_lookup(conf, "vcpu", "ncpus"), "2");
 	tap_check_str(zone_conf_lookup(conf, "lpc", "com1"), "x");
 	tap_check_str(zone_conf_lookup(conf, "capped-memory", "guest"), "256");
-	tap_check(zone_conf_lookup(conf, "lpc", "com2") == NULL);
+	tap_check_str(
+	    zone_conf_lookup(conf, "lpc", "com2"), "socket,/tmp/vm.ttyb");
+	tap_check(zone_conf_lookup(conf, "lpc", "com3") == NULL);
 	tap_check_str(zone_res_lookup(r, "pci-slot"), "7");
 	tap_check_str(zone_res_lookup(r, "model"), "virtio");
 	tap_check_str(zone_res_pair(r, "pci_slot"), "7");

@@ -250,6 +250,43 @@ static const struct type_case cases[] = {
 	{ ZONE_ADDR, NULL, "2001:db8::1/64", "2001:db8::1/64" },
 	{ ZONE_ADDRS, NULL, "10.0.0.1,10.0.0.2/24", "10.0.0.1,10.0.0.2/24" },
 	{ ZONE_ADDRS, NULL, "10.0.0.1,", NULL },
+	{ ZONE_MAC, NULL, "0:0:0:0:0:0", NULL },
+	{ ZONE_MAC, NULL, "ff:ff:ff:ff:ff:ff", NULL },
+	{ ZONE_HOSTS, NULL, "10.0.0.1,fd00::1", "10.0.0.1,fd00::1" },
+	{ ZONE_HOSTS, NULL, "10.0.0.1/24", NULL },
+	{ ZONE_HOSTS, NULL, "", NULL },
+	{ ZONE_HOSTS, NULL, "10.0.0.1,", NULL },
+	{ ZONE_HOSTS, NULL, "10.0.0.256", NULL },
+	{ ZONE_IPS, NULL, "10.0.0.1/24,dhcp,addrconf",
+	    "10.0.0.1/24,dhcp,addrconf" },
+	{ ZONE_IPS, NULL, "10.0.0.1", NULL },
+	{ ZONE_IPS, NULL, "10.0.0.1/33", NULL },
+	{ ZONE_IPS, NULL, "10.0.0.1/024", NULL },
+	{ ZONE_IPS, NULL, "fd00::1/129", NULL },
+	{ ZONE_IPS, NULL, "DHCP", NULL },
+	{ ZONE_CIDS, NULL, "0x01ff,*", "0x01ff,*" },
+	{ ZONE_CIDS, NULL, "0x", NULL },
+	{ ZONE_CIDS, NULL, "0x1", NULL },
+	{ ZONE_CIDS, NULL, "01ff", NULL },
+	{ ZONE_PORTS, NULL, "25,6000-6063", "25,6000-6063" },
+	{ ZONE_PORTS, NULL, "0", NULL },
+	{ ZONE_PORTS, NULL, "65536", NULL },
+	{ ZONE_PORTS, NULL, "20-10", NULL },
+	{ ZONE_PORTS, NULL, "20-", NULL },
+	{ ZONE_PORTS, NULL, "1-2-3", NULL },
+	{ ZONE_RATE, NULL, "100", "100" },
+	{ ZONE_RATE, NULL, "512k", "512k" },
+	{ ZONE_RATE, NULL, "1K", NULL },
+	{ ZONE_RATE, NULL, "0", NULL },
+	{ ZONE_RATE, NULL, "G", NULL },
+	{ ZONE_RATE, NULL, "1.5G", NULL },
+	{ ZONE_RATE, NULL, "99999999999G", NULL },
+	{ ZONE_FORWARDS, NULL, "tcp:127.0.0.1:2222-10.0.2.15:22;udp::53-:53",
+	    "tcp:127.0.0.1:2222-10.0.2.15:22;udp::53-:53" },
+	{ ZONE_FORWARDS, NULL, "tcp:2222-22", NULL },
+	{ ZONE_FORWARDS, NULL, "sctp::1-:1", NULL },
+	{ ZONE_FORWARDS, NULL, "tcp::0-:1", NULL },
+	{ ZONE_FORWARDS, NULL, "tcp::1-:1;", NULL },
 	{ ZONE_SLOT, NULL, "0:4:0", "0:4:0" },
 	{ ZONE_SLOT, NULL, "4", "4" },
 	{ ZONE_SLOT, NULL, "32", NULL },
@@ -327,6 +364,10 @@ numbers(void)
 	tap_check_str(buf, "0.05");
 	tap_check_int(zone_type_format(ZONE_SIZE, 1, 3 * GiB, buf, 32), 0);
 	tap_check_str(buf, "3G");
+	tap_check_int(zone_type_number(ZONE_RATE, 1, "100", &v), 0);
+	tap_check_u64(v, 100000000);
+	tap_check_int(zone_type_number(ZONE_RATE, 1, "512K", &v), 0);
+	tap_check_u64(v, 512000);
 	tap_check_int(zone_type_number(ZONE_STRING, 1, "1", &v), -EINVAL);
 }
 

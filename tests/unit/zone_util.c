@@ -248,6 +248,25 @@ random_value(struct dice *d, enum zone_type type, const char *range, char *buf,
 	case ZONE_ADDR:
 		SAY("%s", roll(d, 2) ? "192.0.2.1/24" : "2001:db8::1");
 		break;
+	case ZONE_HOSTS:
+		SAY("%s", roll(d, 2) ? "192.0.2.254" : "fe80::1,192.0.2.254");
+		break;
+	case ZONE_IPS:
+		SAY("192.0.%u.%u/16,dhcp", n >> 8 & 255, n & 127);
+		break;
+	case ZONE_CIDS:
+		SAY("%s", roll(d, 2) ? "*" : "0x0102,0xFF");
+		break;
+	case ZONE_PORTS:
+		SAY("%u,6000-6063", 1 + roll(d, 65535));
+		break;
+	case ZONE_RATE:
+		SAY("%u%s", 1 + roll(d, 3000), suffix[roll(d, 4)]);
+		break;
+	case ZONE_FORWARDS:
+		SAY("tcp::%u-:22;udp:127.0.0.1:5-10.0.2.15:6",
+		    1 + roll(d, 65535));
+		break;
 	case ZONE_SLOT:
 		SAY("%u:%u:%u", n >> 8 & 255, n >> 3 & 31, n & 7);
 		break;

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "zone/assign.h"
+#include "zone/nic.h"
 #include "zone/text.h"
 #include "zone/type.h"
 
@@ -21,6 +22,7 @@
 #endif
 
 #define ARGS_MAX 1024
+#define NET_QUEUES_MAX 16
 #define ARG_MAX_LEN 17408 /* a value, and what stands before it */
 
 struct describe {
@@ -116,19 +118,26 @@ global(const struct describe *d, const char *type, const char *prop)
 
 /* ---- the frame ---- */
 
+/*
+ * By this product guests know that there is metadata on the second port, and
+ * wait for it: only where it is served.
+ */
 static int
 add_identity(struct describe *d)
 {
 	const char *uuid = zone_conf_get(d->conf, "uuid");
+	const char *com2 = global(d, "lpc", "com2");
+	bool served = strncmp(com2, "socket,", 7) == 0;
 	int rc = 0;
 
 	if (uuid != NULL)
 		rc = option(d, "-U", "%s", uuid);
 	if (rc == 0)
 		rc = option(d, "-B",
-		    "1,manufacturer=zhyve,product=SmartDC HVM,version=%s,"
-		    "serial=%s,sku=001,family=Virtual Machine",
-		    ZHYVE_VERSION, zone_conf_get(d->conf, "zonename"));
+		    "1,manufacturer=zhyve,product=%s,version=%s,serial=%s,"
+		    "sku=001,family=Virtual Machine",
+		    served ? "SmartDC HVM" : "zhyve HVM", ZHYVE_VERSION,
+		    uuid != NULL ? uuid : zone_conf_get(d->conf, "zonename"));
 	return rc;
 }
 
@@ -406,13 +415,48 @@ add_disks(struct describe *d)
 	return 0;
 }
 
+/* A pair of queues for each of the guest's CPUs. */
+static unsigned
+queues_of(const struct describe *d)
+{
+	struct zone_topology t;
+
+	if (zone_topology_parse(global(d, "vcpu", "ncpus"), &t, NULL) < 0)
+		return 1;
+	return (unsigned)MIN(t.cpus, NET_QUEUES_MAX);
+}
+
+static int
+add_tap(struct describe *d, const struct zone_nic *nic, unsigned queues)
+{
+	const char *zone = zone_conf_get(d->conf, "zonename");
+	struct nvlist *link = NULL, *row;
+	int rc;
+
+	rc = zone_nic_link(nic, zone, queues, &link, d->err);
+	if (rc == 0)
+		rc = file(d, nic->physical, "tap", false);
+	if (rc == 0) {
+		row = d->files[d->nfiles - 1];
+		rc = nvlist_add_list(row, "link", link);
+		if (rc == 0 && nic->tag != NULL)
+			rc = nvlist_add_str(row, "bridge", nic->tag);
+		if (rc < 0)
+			error_sys(d->err, -rc, "files");
+	}
+	nvlist_free(link);
+	return rc;
+}
+
 static int
 add_net(struct describe *d, const struct zone_res *res)
 {
-	const char *link = zone_res_get(res, "physical");
-	const char *bridge = zone_res_get(res, "global-nic");
 	const char *model = zone_res_lookup(res, "model");
+	unsigned queues = queues_of(d);
+	char more[64] = "";
+	struct zone_nic nic;
 	struct zone_slot s;
+	size_t n = 0;
 	int rc;
 
 	if (zone_res_slot(res, &s) < 0)
@@ -420,15 +464,22 @@ add_net(struct describe *d, const struct zone_res *res)
 	if (strcmp(model, "virtio") != 0 && strncmp(model, "virtio-net", 10))
 		return error_set(
 		    d->err, EINVAL, "model '%.64s': there is virtio", model);
-	rc = plain(d, "physical", link);
+	rc = zone_nic_read(res, &nic, d->err);
+	if (rc == 0 && nic.slirp)
+		rc = error_set(d->err, ENOTSUP,
+		    "global-nic 'slirp': no user-mode network in zones yet");
 	if (rc == 0)
-		rc = file(d, link, "tap", false);
-	if (rc == 0 && bridge != NULL)
-		rc = nvlist_add_str(d->files[d->nfiles - 1], "bridge", bridge);
-	return rc == 0
-	    ? option(d, "-s", "%u:%u:%u,virtio-net,%s,type=tap,mac=%s", s.bus,
-		  s.dev, s.func, link, zone_res_get(res, "mac-addr"))
-	    : rc;
+		rc = plain(d, "physical", nic.physical);
+	if (rc == 0)
+		rc = add_tap(d, &nic, queues);
+	if (rc < 0)
+		return rc;
+	if (queues > 1)
+		n = (size_t)snprintf(more, sizeof(more), ",queues=%u", queues);
+	if (nic.mtu != 0)
+		snprintf(more + n, sizeof(more) - n, ",mtu=%u", nic.mtu);
+	return option(d, "-s", "%u:%u:%u,virtio-net,%s,type=tap,mac=%s%s",
+	    s.bus, s.dev, s.func, nic.physical, nic.mac, more);
 }
 
 static int

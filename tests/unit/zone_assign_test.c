@@ -210,12 +210,22 @@ machines(void)
 		{ "",
 		    "bhyve\n-U\n1d5b8e7c-c004-4f69-bf0c-c98918e35bd5\n-B\n"
 		    "1,manufacturer=zhyve,product=SmartDC HVM,version=" },
+		{ "", ",serial=1d5b8e7c-c004-4f69-bf0c-c98918e35bd5,sku=001," },
+		/* nobody waits for metadata that nobody serves */
+		{ "add lpc; set com2=none; end",
+		    "1,manufacturer=zhyve,product=zhyve HVM,version=" },
+		{ "add lpc; set com2=/dev/zconsole; set com1=none; end",
+		    "1,manufacturer=zhyve,product=zhyve HVM,version=" },
+		{ "add lpc; set com2=none; end",
+		    "com1,/dev/zconsole\n-c\n1\n-m\n256\n" },
 		{ "",
 		    "-l\nbootrom,/usr/share/seabios/bios-256k.bin\n"
-		    "-l\ncom1,/dev/zconsole\n-c\n1\n-m\n256\n" },
+		    "-l\ncom1,/dev/zconsole\n-l\ncom2,socket,/tmp/vm.ttyb\n"
+		    "-c\n1\n-m\n256\n" },
 		{ "",
 		    "file /usr/share/seabios/bios-256k.bin ro\n"
-		    "console /dev/zconsole\nkvm /dev/kvm\n" },
+		    "console /dev/zconsole\nlisten /tmp/vm.ttyb\n"
+		    "kvm /dev/kvm\n" },
 		{ "add attr; set name=bootrom; set type=string; set "
 		  "value=uefi; end",
 		    "-l\nbootrom,/usr/share/OVMF/OVMF_CODE_4M.fd,"
@@ -249,6 +259,14 @@ machines(void)
 		{ NET("net0", "set mac-addr=2:8:20:0:11:22; "),
 		    "-s\n0:6:0,virtio-net,net0,type=tap,mac=2:8:20:0:11:22\n" },
 		{ NET("net0", ""), "tap net0\n" },
+		/* a pair of queues for each CPU, as many as there can be */
+		{ NET("net0",
+		      "set mtu=9000; set mac-addr=2:8:20:0:11:22; "
+		      "set primary=true; ")
+			NET("net1", "") "add vcpu; set ncpus=4; end",
+		    "type=tap,mac=2:8:20:0:11:22,queues=4,mtu=9000\n" },
+		{ NET("net0", "") "add vcpu; set ncpus=64; end",
+		    ",queues=16\n" },
 		{ "add vcpu; set ncpus=4; add pin (vcpu=1,cpu=3); end",
 		    "-c\n4\n-m\n256\n-p\n1:3\n" },
 		{ "add guest; set engine=soft; set rng=true; "
@@ -270,6 +288,43 @@ machines(void)
 		tap_check_has(buf_str(&out), rows[i].want);
 		buf_fini(&out);
 	}
+}
+
+/* The supervisor makes the link from what the hook says of it. */
+static void
+a_tap_has_its_link(void)
+{
+	struct zone_conf *conf = conf_of(NET("net0",
+	    "set global-nic=admin; set vlan-id=7; set "
+	    "ips=10.0.0.5/24; ") "add vcpu; set ncpus=3; end");
+	const struct nvlist *const *files = NULL;
+	const struct nvlist *link = NULL;
+	struct error err = ERROR_INIT;
+	struct nvlist *cmd = NULL;
+	bool changed = false;
+	const char *text;
+	uint64_t v = 0;
+	size_t n = 0;
+
+	if (zone_assign(conf, &changed, &err) < 0 ||
+	    machine_describe(
+		&(struct boot_request){ conf, "/z", (char *const[]){ NULL } },
+		&cmd, &err) < 0)
+		tap_fail("%s", err.text);
+	tap_check_int(nvlist_get_lists(cmd, "files", &files, &n), 0);
+	for (size_t i = 0; i < n && link == NULL; i++)
+		(void)nvlist_get_list(files[i], "link", &link);
+	tap_check(link != NULL);
+	tap_check_int(nvlist_get_str(link, "zone", &text), 0);
+	tap_check_str(text, "z");
+	tap_check_int(nvlist_get_str(link, "tag", &text), 0);
+	tap_check_str(text, "admin");
+	tap_check_int(nvlist_get_u64(link, "vlan", &v), 0);
+	tap_check_u64(v, 7);
+	tap_check_int(nvlist_get_u64(link, "queues", &v), 0);
+	tap_check_u64(v, 3);
+	nvlist_free(cmd);
+	zone_conf_free(conf);
 }
 
 static void
@@ -302,6 +357,8 @@ machines_refused(void)
 		  "set value=\"tcp=1\"; end",
 		    "lpc: com1 'tcp=1': in a zone" },
 		{ NET("net0", "set model=e1000; "), "net net0: model 'e1000'" },
+		{ NET("net0", "add property (name=ips,value=\"x\"); "),
+		    "net net0: ips: 'x' is wrong" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -319,6 +376,6 @@ machines_refused(void)
 
 static const struct tap_test tests[] = { TAP_TEST(lowest_free_function),
 	TAP_TEST(refusals), TAP_TEST(addresses_are_local_and_differ),
-	TAP_TEST(machines), TAP_TEST(boot_arguments_go_to_the_kernel),
-	TAP_TEST(machines_refused) };
+	TAP_TEST(machines), TAP_TEST(a_tap_has_its_link),
+	TAP_TEST(boot_arguments_go_to_the_kernel), TAP_TEST(machines_refused) };
 TAP_MAIN(tests)

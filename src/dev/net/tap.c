@@ -226,6 +226,9 @@ tap_take_passed(struct net_backend *nb, const char *name, unsigned queues,
 
 	for (unsigned i = 0; i < queues && r == 0; i++) {
 		str_format(path, sizeof(path), "%s:%u", name, i);
+		/* whoever passes them may have fewer */
+		if (i > 0 && !passed_has(path))
+			break;
 		r = passed_open(path, O_RDWR);
 		if (r < 0)
 			return error_sys(err, -r,

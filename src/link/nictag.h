@@ -13,7 +13,16 @@
 #define NICTAG_NAME_MAX 31 /* letters, digits, . _ */
 #define NICTAGS_MAX 256
 
-enum nictag_kind { NICTAG_BRIDGE, NICTAG_LINK, NICTAG_STUB };
+#define NICTAG_KINDS(X)     \
+	X(BRIDGE, "bridge") \
+	X(LINK, "link")     \
+	X(STUB, "stub")
+
+enum nictag_kind {
+#define X(id, name) NICTAG_##id,
+	NICTAG_KINDS(X)
+#undef X
+};
 
 struct nictag {
 	char name[NICTAG_NAME_MAX + 1];
@@ -26,6 +35,12 @@ struct nictags {
 	size_t n;
 };
 
+const char *nictag_kind_name(enum nictag_kind kind);
+bool nictag_name_ok(const char *name);
+int nictag_check(const struct nictag *tag, struct error *err);
+/* Name of the bridge that zones are attached to. */
+void nictag_bridge(const struct nictag *tag, char ret[16]);
+
 /* root: as of the zones' store. An absent file is an empty one. */
 int nictags_read(const char *root, struct nictags *ret, struct error *err);
 void nictags_free(struct nictags *tags);
@@ -35,5 +50,11 @@ int nictag_add(const char *root, const struct nictag *tag, struct error *err);
 int
 nictag_update(const char *root, const struct nictag *tag, struct error *err);
 int nictag_delete(const char *root, const char *name, struct error *err);
+
+/*
+ * Hold until closed: the file and the bridges that belong to tags are changed
+ * by one at a time. A descriptor; -EBUSY after some seconds.
+ */
+int nictags_lock(const char *root, struct error *err);
 
 #endif

@@ -59,8 +59,21 @@ struct link_spec {
 	uint64_t maxbw;
 };
 
-/* did: the zone's number, for the name. Errors name net and field. */
+/*
+ * did: the zone's number, for the name. Errors name net and field; a field
+ * that is not known is one.
+ */
 int link_spec_read(const struct nvlist *link, uint64_t did,
     struct link_spec *ret, struct error *err);
+
+/*
+ * The nth name to try: z<did>_<net> where that fits and is free, else one of
+ * root, zone and net, hashed. Other roots of this host may have zones of that
+ * number; whoever makes the interface takes the first name that is free, and
+ * has it recorded.
+ */
+#define LINK_NAME_ATTEMPTS 8
+void link_name(const char *root, const struct link_spec *spec, uint64_t did,
+    unsigned attempt, char ret[LINK_NAME_MAX + 1]);
 
 #endif

@@ -25,8 +25,10 @@ request_for(struct ifreq *ifr, const char *name)
 	str_format(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
 }
 
+/* first: the interface must not be there (another's queues could be joined) */
 static int
-open_queue(const struct link_tap *tap, int *ret, struct error *err)
+open_queue(
+    const char *name, bool multi, bool first, int *ret, struct error *err)
 {
 	cleanup_close int fd =
 	    open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -34,11 +36,17 @@ open_queue(const struct link_tap *tap, int *ret, struct error *err)
 
 	if (fd == -1)
 		return error_sys(err, errno, "/dev/net/tun");
-	request_for(&ifr, tap->name);
+	request_for(&ifr, name);
 	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
-	    (tap->queues > 1 ? IFF_MULTI_QUEUE : 0));
-	if (ioctl(fd, TUNSETIFF, &ifr) == -1)
-		return error_sys(err, errno, "cannot make tap %s", tap->name);
+	    (multi ? IFF_MULTI_QUEUE : 0) | (first ? IFF_TUN_EXCL : 0));
+	if (ioctl(fd, TUNSETIFF, &ifr) == -1) {
+		if (errno == EBUSY || errno == EEXIST)
+			return error_set(err, EEXIST,
+			    "interface %s is there already: another zone's, or "
+			    "left over; remove it with 'ip link delete %s'",
+			    name, name);
+		return error_sys(err, errno, "cannot make tap %s", name);
+	}
 	*ret = fd;
 	fd = -1;
 	return 0;
@@ -86,43 +94,49 @@ set_up(int sock, const struct link_tap *tap, struct error *err)
 	return 0;
 }
 
+int
+link_tap_queues(const char *name, unsigned queues, int *fds, struct error *err)
+{
+	unsigned n = 0;
+	int rc = 0;
+
+	if (name[0] == '\0' || strlen(name) > LINK_NAME_MAX)
+		return error_set(err, EINVAL,
+		    "'%s' is no interface name: 1 to %d characters", name,
+		    LINK_NAME_MAX);
+	if (queues == 0 || queues > LINK_QUEUES_MAX)
+		return error_set(err, EINVAL, "%s: %u queues, 1 to %d can be",
+		    name, queues, LINK_QUEUES_MAX);
+	while (rc == 0 && n < queues) {
+		rc = open_queue(name, queues > 1, n == 0, &fds[n], err);
+		n += rc == 0;
+	}
+	while (rc < 0 && n > 0)
+		fd_close(&fds[--n]);
+	return rc;
+}
+
 static int
-make(const struct link_tap *tap, int *fds, unsigned *ret_n, struct error *err)
+join(const struct link_tap *tap, struct error *err)
 {
 	cleanup_close int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc = 0;
+	int rc;
 
 	if (sock == -1)
 		return error_sys(err, errno, "%s: socket", tap->name);
-	while (rc == 0 && *ret_n < tap->queues) {
-		rc = open_queue(tap, &fds[*ret_n], err);
-		*ret_n += rc == 0;
-	}
-	if (rc == 0)
-		rc = attach(sock, tap, err);
+	rc = attach(sock, tap, err);
 	return rc == 0 ? set_up(sock, tap, err) : rc;
 }
 
 int
 link_tap_create(const struct link_tap *tap, int *fds, struct error *err)
 {
-	unsigned n = 0;
-	int rc;
+	int rc = link_tap_queues(tap->name, tap->queues, fds, err);
 
-	if (tap->name[0] == '\0' || strlen(tap->name) > LINK_NAME_MAX)
-		return error_set(err, EINVAL,
-		    "'%s' is no interface name: 1 to %d characters", tap->name,
-		    LINK_NAME_MAX);
-	if (tap->queues == 0 || tap->queues > LINK_QUEUES_MAX)
-		return error_set(err, EINVAL, "%s: %u queues, 1 to %d can be",
-		    tap->name, tap->queues, LINK_QUEUES_MAX);
-	if (if_nametoindex(tap->name) != 0)
-		return error_set(err, EEXIST,
-		    "interface %s is there already: another zone's, or left "
-		    "over; remove it with 'ip link delete %s'",
-		    tap->name, tap->name);
-	rc = make(tap, fds, &n, err);
-	while (rc < 0 && n > 0)
-		fd_close(&fds[--n]);
+	if (rc < 0)
+		return rc;
+	rc = join(tap, err);
+	for (unsigned i = 0; rc < 0 && i < tap->queues; i++)
+		fd_close(&fds[i]);
 	return rc;
 }

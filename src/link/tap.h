@@ -25,4 +25,11 @@ struct link_tap {
  */
 int link_tap_create(const struct link_tap *tap, int *fds, struct error *err);
 
+/*
+ * Only the queues: the interface is down, and a port of nothing. -EEXIST: there
+ * is one of that name.
+ */
+int
+link_tap_queues(const char *name, unsigned queues, int *fds, struct error *err);
+
 #endif

@@ -2,6 +2,7 @@
 """Our tools and cloud-init's client classes on a healthy line: what they print
 and set, exit codes, two at once, who SmartOS is. See rig.py. Prints TAP.
 """
+import fcntl
 import json
 import os
 import pathlib
@@ -86,11 +87,13 @@ def two_at_once():
 
 def locked():
     """another program has the port and keeps it"""
-    import fcntl
     with Port() as port:
-        with open(port.path, "rb+", buffering=0) as f:
-            fcntl.lockf(f, fcntl.LOCK_EX)
+        fd = os.open(port.path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX)
             status, _, err = port.tool("get", "-t", "1", "x")
+        finally:
+            os.close(fd)
     return None if status == 2 and b"another program has it locked" in err else f"{status} {err}"
 
 

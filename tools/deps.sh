@@ -14,7 +14,7 @@ packages='
 	bats clang-format cppcheck mandoc
 	nftables python3-yaml openssh-client
 	busybox-static cpio kmod xz-utils zstd procps socat iproute2 util-linux
-	qemu-system-x86
+	qemu-system-x86 btrfs-progs xfsprogs
 '
 missing=
 for p in $packages; do

@@ -1,7 +1,7 @@
 /*
  * Opening, listing.
  */
-#include "admin/admin.h"
+#include "admin/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +30,47 @@ void
 admin_close(struct admin *a)
 {
 	zone_store_close(a->store);
+	volume_pools_close(a->pools);
 	a->store = NULL;
+	a->pools = NULL;
+}
+
+int
+admin_pools(struct admin *a, struct volume_pools **ret, struct error *err)
+{
+	int rc =
+	    a->pools == NULL ? volume_pools_open(a->root, &a->pools, err) : 0;
+
+	if (rc == 0)
+		*ret = a->pools;
+	return rc;
+}
+
+int
+admin_path(struct admin *a, const char *zonepath, const char *path, char *buf,
+    size_t size, struct error *err)
+{
+	size_t n = strlen(zonepath);
+	bool below = strncmp(path, zonepath, n) == 0 &&
+	    (path[n] == '/' || path[n] == '\0');
+
+	if (str_format(buf, size, "%s%s", below ? a->root : "", path) < 0)
+		return error_set(err, ENAMETOOLONG, "%.100s...", path);
+	return 0;
+}
+
+int
+admin_disk_path(struct admin *a, const char *zonepath, const char *path,
+    char *buf, size_t size, struct error *err)
+{
+	struct volume_pools *pools = NULL;
+	struct volume_id id;
+	int rc;
+
+	if (volume_parse(path, &id) == -ENOENT)
+		return admin_path(a, zonepath, path, buf, size, err);
+	rc = admin_pools(a, &pools, err);
+	return rc == 0 ? volume_path(pools, path, buf, size, err) : rc;
 }
 
 void

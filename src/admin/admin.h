@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "store/volume.h"
 #include "zone/live.h"
 #include "zone/store.h"
 
@@ -23,9 +24,12 @@ struct admin {
 	const char *root; /* of the store */
 	const char *brands; /* folder of brands; NULL: the installed one */
 	const char *zoneadmd; /* program; NULL: the installed one */
+	struct volume_pools *pools; /* NULL until admin_pools() */
 };
 int admin_open(const char *root, struct admin *ret, struct error *err);
 void admin_close(struct admin *a);
+/* The pools of its root, borrowed; read at the first call. */
+int admin_pools(struct admin *a, struct volume_pools **ret, struct error *err);
 
 /* ---- list ---- */
 

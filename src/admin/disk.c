@@ -3,84 +3,35 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/impl.h"
-#include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "store/copy.h"
+#include "store/volume.h"
 #include "zone/assign.h"
 #include "zone/type.h"
-
-#define COPY_CHUNK (1U << 20)
-
-static int
-copy_range(int from, int to, off_t at, off_t end, char *chunk)
-{
-	ssize_t n;
-	size_t want;
-
-	while (at < end) {
-		want = (size_t)MIN((uint64_t)(end - at), COPY_CHUNK);
-		n = pread(from, chunk, want, at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		if (pwrite(to, chunk, (size_t)n, at) != n)
-			return errno != 0 ? -errno : -EIO;
-		at += n;
-	}
-	return 0;
-}
-
-/* Holes stay holes. */
-static int
-copy_sparse(int from, int to, off_t size)
-{
-	cleanup_free char *chunk = alloc_bytes(COPY_CHUNK);
-	off_t data = 0, hole;
-	int rc = 0;
-
-	if (chunk == NULL)
-		return -ENOMEM;
-	while (rc == 0 && data < size) {
-		data = lseek(from, data, SEEK_DATA);
-		if (data < 0)
-			return errno == ENXIO ? 0 : -errno;
-		hole = lseek(from, data, SEEK_HOLE);
-		if (hole < 0)
-			return -errno;
-		rc = copy_range(from, to, data, hole, chunk);
-		data = hole;
-	}
-	return rc;
-}
 
 static int
 copy_image(const char *image, int to, uint64_t *size, struct error *err)
 {
 	cleanup_close int from = -1;
-	struct stat st;
-	int rc = 0;
+	uint64_t has = 0;
+	int rc;
 
 	from = open(image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (from < 0 || fstat(from, &st) != 0)
+	if (from < 0)
 		return error_sys(err, errno, "image %s", image);
-	if (!S_ISREG(st.st_mode))
+	rc = copy_size(from, &has);
+	if (rc == -EINVAL)
 		return error_set(err, EINVAL, "image %s: not a file", image);
-	if (ioctl(to, FICLONE, from) != 0) {
-		if (ftruncate(to, st.st_size) != 0)
-			rc = -errno;
-		if (rc == 0)
-			rc = copy_sparse(from, to, st.st_size);
-	}
-	*size = MAX(*size, (uint64_t)st.st_size);
+	if (rc == 0)
+		rc = copy_disk(from, to);
+	*size = MAX(*size, has);
 	return rc < 0 ? error_sys(err, -rc, "image %s", image) : 0;
 }
 
@@ -105,12 +56,6 @@ make_disk(const char *path, uint64_t size, const char *image, struct error *err)
 	if (rc < 0)
 		unlink(path);
 	return rc;
-}
-
-int
-admin_copy_file(const char *from, const char *to, struct error *err)
-{
-	return make_disk(to, 0, from, err);
 }
 
 static uint64_t
@@ -140,33 +85,124 @@ boot_disk(const struct zone_conf *conf)
 	return first;
 }
 
+/* A disk that a pool keeps. */
+static int
+make_volume(struct admin *a, const struct volume_id *id, uint64_t size,
+    const char *image, struct error *err)
+{
+	const struct volume_spec spec = { .pool = id->pool,
+		.zone = id->zone,
+		.name = id->name,
+		.size = size,
+		.origin = image };
+	struct volume_pools *pools = NULL;
+	int rc = admin_pools(a, &pools, err);
+
+	return rc == 0 ? volume_create(pools, &spec, err) : rc;
+}
+
+int
+admin_make_disk(struct admin *a, const char *conf_path, const char *path,
+    uint64_t size, const char *image, struct error *err)
+{
+	struct volume_id id;
+
+	if (access(path, F_OK) == 0)
+		return image == NULL
+		    ? 0
+		    : error_set(err, EEXIST,
+			  "disk %s is there already; the image would "
+			  "overwrite it",
+			  path);
+	if (size == 0 && image == NULL)
+		return 0;
+	return volume_parse(conf_path, &id) == 0
+	    ? make_volume(a, &id, size, image, err)
+	    : make_disk(path, size, image, err);
+}
+
 int
 admin_make_disks(struct admin *a, const struct zone_conf *conf,
     const char *image, struct error *err)
 {
 	const struct zone_res *boot = boot_disk(conf), *r;
-	const char *from;
 	char path[ADMIN_PATH];
 	size_t at = ZONE_NEW;
-	uint64_t size;
 	int rc = 0;
 
 	if (image != NULL && boot == NULL)
 		return error_set(err, EINVAL,
 		    "there is no disk for the image; 'add disk' first");
 	while (rc == 0 && (r = zone_conf_next_disk(conf, &at)) != NULL) {
-		from = r == boot ? image : NULL;
-		size = disk_size(r);
-		rc = admin_path(a, zone_conf_get(conf, "zonepath"),
+		rc = admin_disk_path(a, zone_conf_get(conf, "zonepath"),
 		    zone_res_disk_path(r), path, sizeof(path), err);
-		if (rc == 0 && access(path, F_OK) == 0 && from != NULL)
-			rc = error_set(err, EEXIST,
-			    "disk %s is there already; the image would "
-			    "overwrite it",
-			    path);
-		else if (rc == 0 && access(path, F_OK) != 0 &&
-		    (size > 0 || from != NULL))
-			rc = make_disk(path, size, from, err);
+		if (rc == 0)
+			rc = admin_make_disk(a, zone_res_disk_path(r), path,
+			    disk_size(r), r == boot ? image : NULL, err);
 	}
+	return rc;
+}
+
+/* The zone's own: of its UUID. */
+static bool
+is_own(const struct zone_conf *conf, const struct zone_res *disk,
+    struct volume_id *id)
+{
+	const char *uuid = zone_conf_get(conf, "uuid");
+
+	return volume_parse(zone_res_disk_path(disk), id) == 0 &&
+	    uuid != NULL && strcasecmp(id->zone, uuid) == 0;
+}
+
+uint64_t
+admin_disks_there(struct admin *a, const struct zone_conf *conf)
+{
+	char path[ADMIN_PATH];
+	const struct zone_res *r;
+	size_t at = ZONE_NEW;
+	uint64_t there = 0;
+
+	for (size_t i = 0; (r = zone_conf_next_disk(conf, &at)) != NULL; i++)
+		if (i < 64 &&
+		    admin_disk_path(a, zone_conf_get(conf, "zonepath"),
+			zone_res_disk_path(r), path, sizeof(path), NULL) == 0 &&
+		    access(path, F_OK) == 0)
+			there |= UINT64_C(1) << i;
+	return there;
+}
+
+/* With its last volume a zone's place in a pool goes, and its snapshots. */
+static int
+remove_volume(struct admin *a, const char *conf_path,
+    const struct volume_id *id, struct error *err)
+{
+	struct volume_pools *pools = NULL;
+	struct volume_list left = { NULL };
+	int rc = admin_pools(a, &pools, err);
+
+	if (rc == 0)
+		rc = volume_remove(pools, conf_path, err);
+	if (rc == 0 || rc == -ENOENT)
+		rc = volume_list(pools, id->pool, id->zone, &left, err);
+	if (rc == 0 && left.n == 0)
+		rc = volume_zone_remove(pools, id->pool, id->zone, err);
+	volume_list_free(&left);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int
+admin_remove_disks(struct admin *a, const struct zone_conf *conf, uint64_t keep,
+    struct error *err)
+{
+	const struct zone_res *r;
+	size_t at = ZONE_NEW;
+	struct volume_id id;
+	int rc = 0;
+
+	for (size_t i = 0;
+	     rc == 0 && (r = zone_conf_next_disk(conf, &at)) != NULL; i++)
+		if (is_own(conf, r, &id) &&
+		    (i >= 64 ? keep == 0 : (keep >> i & 1) == 0))
+			rc = remove_volume(a, zone_res_disk_path(r), &id, err);
 	return rc;
 }

@@ -12,10 +12,9 @@
 /* A path of the zone's world: what lies in its zonepath is below the root. */
 int admin_path(struct admin *a, const char *zonepath, const char *path,
     char *buf, size_t size, struct error *err);
-/* Every folder of the path, 0755 where it is made; the last with mode. */
-int admin_make_dirs(const char *path, mode_t mode, struct error *err);
-/* Remove a folder and everything in it, without leaving it or its device. */
-int admin_remove_tree(const char *path, struct error *err);
+/* The same of a disk, which may be a volume's name. */
+int admin_disk_path(struct admin *a, const char *zonepath, const char *path,
+    char *buf, size_t size, struct error *err);
 /* Run a hook of the brand that gets name and zonepath; 0 if there is none. */
 int admin_hook(struct admin *a, const struct zone_conf *conf, const char *hook,
     const char *const *args, struct error *err);
@@ -23,8 +22,17 @@ int admin_hook(struct admin *a, const struct zone_conf *conf, const char *hook,
 int admin_make_disks(struct admin *a, const struct zone_conf *conf,
     const char *image, struct error *err);
 
-/* Copy a file, sharing its blocks if the file system can; holes stay. */
-int admin_copy_file(const char *from, const char *to, struct error *err);
+/*
+ * One of them: conf_path as the configuration has it, path as this host does.
+ * There already: 0, with an image -EEXIST.
+ */
+int admin_make_disk(struct admin *a, const char *conf_path, const char *path,
+    uint64_t size, const char *image, struct error *err);
+/* Which disks of a configuration are there, a bit each; of the first 64. */
+uint64_t admin_disks_there(struct admin *a, const struct zone_conf *conf);
+/* Remove volumes of pools that are its own, by UUID; but those of 'keep'. */
+int admin_remove_disks(struct admin *a, const struct zone_conf *conf,
+    uint64_t keep, struct error *err);
 /* Load a configuration and check it as install does; path: the zonepath. */
 int admin_load(struct admin *a, const char *zone, struct zone_conf **ret,
     char *path, struct error *err);

@@ -12,6 +12,7 @@
 #include "admin/impl.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/tree.h"
 #include "ipc/ipc.h"
 #include "zone/brand.h"
 #include "zone/hook.h"
@@ -200,7 +201,7 @@ admin_make_zonepath(const char *path, struct error *err)
 	char sub[ADMIN_PATH];
 	int rc;
 
-	rc = admin_make_dirs(path, 0700, err);
+	rc = tree_make_dirs(path, 0700, err);
 	if (rc == 0 && chmod(path, 0700) != 0)
 		rc = error_sys(err, errno, "%s", path);
 	if (rc == 0 && str_format(sub, sizeof(sub), "%s/root", path) == 0 &&
@@ -212,19 +213,13 @@ admin_make_zonepath(const char *path, struct error *err)
 	return rc;
 }
 
-/* What is in the zonepath before is the operator's: it stays. */
-static bool
-is_empty(const char *path)
-{
-	return rmdir(path) == 0 || errno == ENOENT;
-}
-
 static int
 install(struct admin *a, const char *zone, const struct zone_conf *conf,
     const char *path, const struct admin_install *in, struct error *err)
 {
 	struct error late = ERROR_INIT;
-	bool empty = is_empty(path);
+	bool empty = tree_is_empty(path);
+	uint64_t there = admin_disks_there(a, conf);
 	int rc;
 
 	rc = zone_store_set_state(a->store, zone, ZONE_STATE_INCOMPLETE, err);
@@ -241,8 +236,9 @@ install(struct admin *a, const char *zone, const struct zone_conf *conf,
 		rc = admin_hook(a, conf, "postinstall", in->args, err);
 	if (rc == 0)
 		return 0;
+	(void)admin_remove_disks(a, conf, there, &late);
 	if (empty)
-		(void)admin_remove_tree(path, &late);
+		(void)tree_remove(path, &late);
 	(void)zone_store_set_state(
 	    a->store, zone, ZONE_STATE_CONFIGURED, &late);
 	return rc;
@@ -326,8 +322,10 @@ uninstall(struct admin *a, const char *zone, struct error *err)
 		    a->store, zone, ZONE_STATE_INCOMPLETE, err);
 	if (rc == 0 && conf != NULL)
 		rc = admin_hook(a, conf, "uninstall", NULL, err);
+	if (rc == 0 && conf != NULL)
+		rc = admin_remove_disks(a, conf, 0, err);
 	if (rc == 0)
-		rc = admin_remove_tree(path, err);
+		rc = tree_remove(path, err);
 	if (rc == 0)
 		rc = zone_store_set_state(
 		    a->store, zone, ZONE_STATE_CONFIGURED, err);

@@ -12,6 +12,8 @@
 #include "admin/impl.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/tree.h"
+#include "store/copy.h"
 #include "zone/assign.h"
 #include "zone/brand.h"
 #include "zone/verify.h"
@@ -34,7 +36,7 @@ static int
 disk_path(struct admin *a, const struct zone_conf *conf,
     const struct zone_res *disk, char *buf, struct error *err)
 {
-	return admin_path(a, zone_conf_get(conf, "zonepath"),
+	return admin_disk_path(a, zone_conf_get(conf, "zonepath"),
 	    zone_res_disk_path(disk), buf, ADMIN_PATH, err);
 }
 
@@ -53,7 +55,8 @@ copy_disks(struct admin *a, const struct zone_conf *from,
 		if (rc == 0)
 			rc = disk_path(a, to, t, dst, err);
 		if (rc == 0 && is_file(src) && access(dst, F_OK) != 0)
-			rc = admin_copy_file(src, dst, err);
+			rc = admin_make_disk(
+			    a, zone_res_disk_path(t), dst, 0, src, err);
 	}
 	return rc;
 }
@@ -66,7 +69,7 @@ copy_vars(const char *from, const char *to, struct error *err)
 
 	str_format(src, sizeof(src), "%s/uefivars", from);
 	str_format(dst, sizeof(dst), "%s/uefivars", to);
-	return is_file(src) ? admin_copy_file(src, dst, err) : 0;
+	return is_file(src) ? copy_file(src, dst, 0600, err) : 0;
 }
 
 static int
@@ -78,7 +81,8 @@ clone(struct admin *a, const char *zone, const char *path,
 	const char *const args[] = { zone_conf_get(source, "zonename"), NULL };
 	char from[ADMIN_PATH];
 	struct error late = ERROR_INIT;
-	bool empty = rmdir(path) == 0 || errno == ENOENT;
+	bool empty = tree_is_empty(path);
+	uint64_t there = admin_disks_there(a, conf);
 	int rc;
 
 	rc = admin_path(a, other, other, from, sizeof(from), err);
@@ -101,8 +105,9 @@ clone(struct admin *a, const char *zone, const char *path,
 		    a->store, zone, ZONE_STATE_INSTALLED, err);
 	if (rc == 0)
 		return 0;
+	(void)admin_remove_disks(a, conf, there, &late);
 	if (empty)
-		(void)admin_remove_tree(path, &late);
+		(void)tree_remove(path, &late);
 	(void)zone_store_set_state(
 	    a->store, zone, ZONE_STATE_CONFIGURED, &late);
 	return rc;
@@ -195,7 +200,7 @@ make_parent(const char *path, struct error *err)
 	if (slash == path)
 		return 0;
 	str_format(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
-	return admin_make_dirs(parent, 0755, err);
+	return tree_make_dirs(parent, 0755, err);
 }
 
 /* By name alone: what was begun and killed before is taken as done. */

@@ -3,15 +3,22 @@
  * is a line of ROOT/etc/zones/pools: "NAME KIND WHERE"; without the file there
  * is one, "zones file /var/lib/zhyve/zones". Kinds: file (sparse files,
  * reflinks where the file system has them), btrfs (a subvolume a zone), zfs
- * (zvols; WHERE is a dataset).
+ * (zvols, by the program zfs; WHERE is a dataset).
  *
  * A volume is named POOL/UUID/NAME. Zones' configurations name it as SmartOS
- * does, /dev/zvol/rdsk/POOL/UUID/NAME (also dsk, and POOL/UUID-NAME);
- * volume_path() says where it really is. Snapshots are of all volumes of a
- * zone at once, by name: letters, digits, -_.:%, 64 at most.
+ * does, /dev/zvol/rdsk/POOL/UUID/NAME (also dsk or neither, and
+ * POOL/UUID-NAME); volume_path() says where it really is. NAME: letters,
+ * digits, -_.: and a letter or digit first, 64 at most. Snapshots are of all
+ * volumes of a zone in a pool at once, by name: letters, digits, -_.:%, 64 at
+ * most.
+ *
+ * Of file and btrfs pools, WHERE/UUID is the zone's place (and what its
+ * zonepath is to be), disks/NAME in it a volume, WHERE/.snapshots/UUID/NAME a
+ * snapshot: of disks, config and uefivars of the place (btrfs: of all of it).
  *
  * A crash leaves what volume_list() shows as half made ("NAME.new"), which the
- * next create of that name replaces; nothing else.
+ * next create of that name replaces; nothing else. All of it may be used by
+ * several processes at once, and one struct volume_pools by several threads.
  */
 #ifndef STORE_VOLUME_H
 #define STORE_VOLUME_H
@@ -22,20 +29,38 @@
 
 #include "base/error.h"
 
-#define VOLUME_NAME_MAX 255
+#define POOL_NAME_MAX 63
+#define VOLUME_NAME_MAX 64
+#define VOLUME_ZONE_LEN 36 /* a UUID */
+#define VOLUME_CONF_PATH_MAX 192 /* with its NUL */
 #define SNAPSHOT_NAME_MAX 64
 
 struct volume_pools; /* of one root */
 int volume_pools_open(
     const char *root, struct volume_pools **ret, struct error *err);
 void volume_pools_close(struct volume_pools *pools); /* NULL is allowed */
-
+/* The nth pool's name, borrowed; NULL behind the last. The first is default. */
+const char *volume_pool_name(const struct volume_pools *pools, size_t nth);
 /*
- * The path of a configuration (any path) to the host's, without ROOT in front
- * when it is none of a pool's. -ENOENT: of a pool that is not there.
+ * Are its snapshots of one moment, so that a zone may run meanwhile? Else
+ * (file) it must be stopped. false also if there is no such pool.
  */
-int volume_path(struct volume_pools *pools, const char *conf_path, char *buf,
-    size_t size, struct error *err);
+bool volume_pool_atomic(const struct volume_pools *pools, const char *pool);
+
+struct volume_id {
+	char pool[POOL_NAME_MAX + 1], zone[VOLUME_ZONE_LEN + 1];
+	char name[VOLUME_NAME_MAX + 1];
+};
+/* What a configuration's path names. -ENOENT: no path of a volume. -EINVAL */
+int volume_parse(const char *conf_path, struct volume_id *ret);
+/*
+ * The path of a configuration (any path) to the host's: with ROOT in front if
+ * it is a volume's, as it is if it is none of a pool's, or if the host has just
+ * that name and the pool has no such volume. -ENOENT: of a pool that is not
+ * there.
+ */
+int volume_path(const struct volume_pools *pools, const char *conf_path,
+    char *buf, size_t size, struct error *err);
 /* The other way: what a configuration is to say for a volume. */
 int volume_conf_path(
     const char *pool, const char *zone, const char *name, char *buf, size_t n);
@@ -43,56 +68,77 @@ int volume_conf_path(
 struct volume_spec {
 	const char *pool, *zone, *name; /* zone: its UUID */
 	uint64_t size; /* bytes, multiple of 512; 0: the origin's */
-	const char *origin; /* image's file or another volume to begin as */
+	const char *origin; /* to begin as: an image's path, a volume's
+			       (configuration's form); NULL: zeros */
 	uint64_t block_size; /* zfs; 0: default */
 	uint64_t refreservation; /* bytes kept free for it, at most size */
-	const char *compression; /* NULL: off */
+	const char *compression; /* NULL: off. A wish: file pools cannot */
 };
-int volume_create(struct volume_pools *pools, const struct volume_spec *spec,
-    struct error *err);
-/* Grows; shrinks only if 'shrink'. */
-int volume_resize(struct volume_pools *pools, const char *conf_path,
+/*
+ * Makes the zone's place too. All or nothing. -EEXIST; -EBUSY: somebody else
+ * makes it; -ENOSPC; -EFBIG: the origin is larger than size.
+ */
+int volume_create(const struct volume_pools *pools,
+    const struct volume_spec *spec, struct error *err);
+/* Grows; shrinks only if 'shrink' (-EPERM). Its zone does not run. */
+int volume_resize(const struct volume_pools *pools, const char *conf_path,
     uint64_t size, bool shrink, struct error *err);
+/* -ENOENT. What is half made is removed by its name, too. */
 int volume_remove(
-    struct volume_pools *pools, const char *conf_path, struct error *err);
-/* The zone's place in a pool, made 0700 or removed with everything in it. */
-int volume_zone_path(struct volume_pools *pools, const char *pool,
+    const struct volume_pools *pools, const char *conf_path, struct error *err);
+/*
+ * The zone's place in a pool as configurations name it, without ROOT: what the
+ * zonepath is to be. It need not be there.
+ */
+int volume_zone_path(const struct volume_pools *pools, const char *pool,
     const char *zone, char *buf, size_t size, struct error *err);
-int volume_zone_remove(struct volume_pools *pools, const char *pool,
+/* Make it, 0700, if it is not there. */
+int volume_zone_create(const struct volume_pools *pools, const char *pool,
+    const char *zone, struct error *err);
+/* Remove it with everything in it, and its snapshots; 0 if it is not there. */
+int volume_zone_remove(const struct volume_pools *pools, const char *pool,
     const char *zone, struct error *err);
 
 struct volume_info {
-	char conf_path[VOLUME_NAME_MAX + 64];
-	uint64_t size, used; /* bytes */
+	char conf_path[VOLUME_CONF_PATH_MAX];
+	uint64_t size, used; /* bytes; used: blocks, shared ones too */
 	bool half; /* being made, or left so by a crash */
 };
 struct volume_list {
 	struct volume_info *v;
 	size_t n;
 };
-int volume_list(struct volume_pools *pools, const char *pool, const char *zone,
-    struct volume_list *ret, struct error *err);
+/* By name; zone NULL: of all zones, by UUID and name. */
+int volume_list(const struct volume_pools *pools, const char *pool,
+    const char *zone, struct volume_list *ret, struct error *err);
 void volume_list_free(struct volume_list *l);
+int volume_stat(const struct volume_pools *pools, const char *conf_path,
+    struct volume_info *ret, struct error *err);
 
 /* ---- snapshots, of all volumes of a zone and of its config folder ---- */
 
 struct snapshot_info {
 	char name[SNAPSHOT_NAME_MAX + 1];
 	int64_t created; /* seconds since 1970 */
-	uint64_t used;
+	uint64_t used; /* bytes; blocks, shared ones too */
 };
 struct snapshot_list {
 	struct snapshot_info *v;
 	size_t n;
 };
-int snapshot_create(struct volume_pools *pools, const char *pool,
+/* The zone does not run, unless volume_pool_atomic(). -EEXIST */
+int snapshot_create(const struct volume_pools *pools, const char *pool,
     const char *zone, const char *name, struct error *err);
-/* The zone does not run. Newer snapshots go. */
-int snapshot_rollback(struct volume_pools *pools, const char *pool,
+/*
+ * The zone does not run. At once (zfs: one volume after the other). Newer
+ * snapshots go. What is not in a snapshot (logs) stays as it is. -ENOENT
+ */
+int snapshot_rollback(const struct volume_pools *pools, const char *pool,
     const char *zone, const char *name, struct error *err);
-int snapshot_delete(struct volume_pools *pools, const char *pool,
+int snapshot_delete(const struct volume_pools *pools, const char *pool,
     const char *zone, const char *name, struct error *err);
-int snapshot_list(struct volume_pools *pools, const char *pool,
+/* Oldest first. */
+int snapshot_list(const struct volume_pools *pools, const char *pool,
     const char *zone, struct snapshot_list *ret, struct error *err);
 void snapshot_list_free(struct snapshot_list *l);
 

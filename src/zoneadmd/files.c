@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "ipc/ipc.h"
 #include "link/tap.h"
+#include "store/volume.h"
 #include "zoneadmd/impl.h"
 
 #define FILES_MAX 64
@@ -46,6 +47,23 @@ host_path(const struct want *w, char *buf, size_t size, struct error *err)
 	return 0;
 }
 
+/* A disk may be a volume of a pool. */
+static int
+disk_path(const struct want *w, char *buf, size_t size, struct error *err)
+{
+	struct volume_pools *pools = NULL;
+	struct volume_id id;
+	int rc;
+
+	if (volume_parse(w->path, &id) == -ENOENT)
+		return host_path(w, buf, size, err);
+	rc = volume_pools_open(w->sup->conf.root, &pools, err);
+	if (rc == 0)
+		rc = volume_path(pools, w->path, buf, size, err);
+	volume_pools_close(pools);
+	return rc;
+}
+
 /* O_NONBLOCK: a FIFO must be refused, not waited for. */
 static int
 open_plain(const struct want *w, int flags, bool devices, struct error *err)
@@ -54,13 +72,16 @@ open_plain(const struct want *w, int flags, bool devices, struct error *err)
 	struct stat st;
 	int fd, rc;
 
-	rc = host_path(w, path, sizeof(path), err);
+	rc = devices ? disk_path(w, path, sizeof(path), err)
+		     : host_path(w, path, sizeof(path), err);
 	if (rc < 0)
 		return rc;
 	if (devices && (flags & O_ACCMODE) == O_RDWR && stat(path, &st) == 0 &&
 	    S_ISBLK(st.st_mode))
 		flags |= O_EXCL; /* not while it is mounted */
 	fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0 && strstr(path, w->path) == NULL)
+		return error_sys(err, errno, "%s: %s", w->path, path);
 	if (fd < 0)
 		return error_sys(err, errno, "%s", path);
 	if (fstat(fd, &st) != 0 ||

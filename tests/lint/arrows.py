@@ -17,7 +17,7 @@ MAY = {
     "machine": {"boot", "dev", "vmm", "base"},
     "zone": {"base"},
     "jail": {"base"},
-    "zoneadmd": {"zone", "ipc", "jail", "link", "base"},
+    "zoneadmd": {"zone", "ipc", "jail", "link", "store", "base"},
     "admin": {"zone", "ipc", "manifest", "store", "mdata", "base"},
     "manifest": {"zone", "base"},
     "link": {"base"},

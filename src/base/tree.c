@@ -1,7 +1,9 @@
 /*
- * Folders of zones: made, checked, removed. Nothing here follows a link that a
- * zone may have left.
+ * Folders made and removed. Nothing here follows a link that a zone may have
+ * left.
  */
+#include "base/tree.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,29 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "admin/impl.h"
 #include "base/fd.h"
 #include "base/str.h"
 
 #define DEPTH_MAX 64
+#define PATH_SIZE 4096
 
 int
-admin_path(struct admin *a, const char *zonepath, const char *path, char *buf,
-    size_t size, struct error *err)
+tree_make_dirs(const char *path, mode_t mode, struct error *err)
 {
-	size_t n = strlen(zonepath);
-	bool below = strncmp(path, zonepath, n) == 0 &&
-	    (path[n] == '/' || path[n] == '\0');
-
-	if (str_format(buf, size, "%s%s", below ? a->root : "", path) < 0)
-		return error_set(err, ENAMETOOLONG, "%.100s...", path);
-	return 0;
-}
-
-int
-admin_make_dirs(const char *path, mode_t mode, struct error *err)
-{
-	char part[ADMIN_PATH];
+	char part[PATH_SIZE];
 	bool last;
 
 	for (const char *p = strchr(path + 1, '/');; p = strchr(p + 1, '/')) {
@@ -103,7 +92,7 @@ remove_at(struct tree *t, int dir, const char *name)
 }
 
 int
-admin_remove_tree(const char *path, struct error *err)
+tree_remove(const char *path, struct error *err)
 {
 	struct tree t = { .err = err };
 	struct stat st;
@@ -122,4 +111,20 @@ admin_remove_tree(const char *path, struct error *err)
 	if (rc == 0 && rmdir(path) != 0 && errno != EBUSY)
 		rc = error_sys(err, errno, "%s", path);
 	return rc < 0 ? error_prefix(err, "cannot remove %s", path) : 0;
+}
+
+bool
+tree_is_empty(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	bool empty = true;
+
+	if (d == NULL)
+		return errno == ENOENT;
+	while (empty && (e = readdir(d)) != NULL)
+		empty =
+		    strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	closedir(d);
+	return empty;
 }

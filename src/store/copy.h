@@ -1,0 +1,34 @@
+/*
+ * Copies of disks: blocks are shared where the file system can, holes stay
+ * holes.
+ */
+#ifndef STORE_COPY_H
+#define STORE_COPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Bytes of a file or block device; negative errno. */
+int copy_size(int fd, uint64_t *ret);
+/*
+ * All of a file or block device to the beginning of another, whose bytes are
+ * zeros so far if it is a file; a block device's are overwritten. 0 or negative
+ * errno: -EFBIG, the device is too small; -EIO, the source became shorter.
+ */
+int copy_disk(int from, int to);
+/*
+ * A regular file to a new one of that mode, synced; nothing stays behind when
+ * it fails. The folder is the caller's to sync.
+ */
+int
+copy_file(const char *from, const char *to, unsigned mode, struct error *err);
+/*
+ * Regular files and folders below 'from', to a new folder 'to': with modes and
+ * owners, synced. Anything else there is left out. What was made stays when it
+ * fails.
+ */
+int copy_tree(const char *from, const char *to, struct error *err);
+
+#endif

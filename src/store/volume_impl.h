@@ -1,0 +1,96 @@
+/*
+ * What the files of store/volume* share: a pool, and the table of functions
+ * that its kind is.
+ */
+#ifndef STORE_VOLUME_IMPL_H
+#define STORE_VOLUME_IMPL_H
+
+#include "store/volume.h"
+
+#define STORE_PATH 4096
+#define SECTOR 512
+#define HALF ".new" /* what is being made */
+
+struct pool {
+	char name[POOL_NAME_MAX + 1];
+	const struct volume_ops *ops;
+	char *where; /* as the pools file has it */
+	char *host; /* a folder: with the root in front */
+	const char *root;
+};
+
+/* Names are checked, zones are UUIDs, before any of these is called. */
+struct volume_ops {
+	const char *kind;
+	bool dataset; /* WHERE is no path */
+	bool atomic; /* snapshots are of one moment */
+	int (*path)(const struct pool *p, const char *zone, const char *name,
+	    char *buf, size_t size);
+	int (*zone_create)(
+	    const struct pool *p, const char *zone, struct error *err);
+	int (*zone_remove)(
+	    const struct pool *p, const char *zone, struct error *err);
+	/* origin: a path of the host; from: where it is, if a volume */
+	int (*create)(const struct pool *p, const struct volume_spec *spec,
+	    const struct volume_id *from, struct error *err);
+	int (*resize)(const struct pool *p, const char *zone, const char *name,
+	    uint64_t size, bool shrink, struct error *err);
+	int (*remove)(const struct pool *p, const char *zone, const char *name,
+	    struct error *err);
+	/* Appends; half made ones with their names' suffix. */
+	int (*list)(const struct pool *p, const char *zone,
+	    struct volume_list *l, struct error *err);
+	int (*zones)(const struct pool *p,
+	    int (*fn)(const struct pool *p, const char *zone, void *arg,
+		struct error *err),
+	    void *arg, struct error *err);
+	int (*snap_create)(const struct pool *p, const char *zone,
+	    const char *name, struct error *err);
+	int (*snap_rollback)(const struct pool *p, const char *zone,
+	    const char *name, struct error *err);
+	int (*snap_delete)(const struct pool *p, const char *zone,
+	    const char *name, struct error *err);
+	int (*snap_list)(const struct pool *p, const char *zone,
+	    struct snapshot_list *l, struct error *err);
+};
+
+extern const struct volume_ops volume_file_ops, volume_btrfs_ops,
+    volume_zfs_ops;
+
+const struct pool *pool_find(
+    const struct volume_pools *pools, const char *name, struct error *err);
+bool volume_name_ok(const char *name);
+/* Is the name one that is being made? Its suffix is cut off. */
+bool volume_name_half(char *name);
+int volume_list_add(struct volume_list *l, const struct volume_info *v);
+int snapshot_list_add(struct snapshot_list *l, const struct snapshot_info *s);
+
+/* ---- pools that are folders (volume_dir.c, snapshot_dir.c) ---- */
+
+/* WHERE/ZONE, WHERE/ZONE/SUB */
+int dir_path(const struct pool *p, const char *zone, const char *sub, char *buf,
+    struct error *err);
+int dir_sync(const char *path, struct error *err);
+/* A folder or a subvolume, as the kind has it, and as a copy of another. */
+int dir_tree_make(const struct pool *p, const char *path, struct error *err);
+int dir_tree_remove(const struct pool *p, const char *path, struct error *err);
+int
+dir_snapshots_remove(const struct pool *p, const char *zone, struct error *err);
+int dir_snap_create(const struct pool *p, const char *zone, const char *name,
+    struct error *err);
+int dir_snap_rollback(const struct pool *p, const char *zone, const char *name,
+    struct error *err);
+int dir_snap_delete(const struct pool *p, const char *zone, const char *name,
+    struct error *err);
+int dir_snap_list(const struct pool *p, const char *zone,
+    struct snapshot_list *l, struct error *err);
+
+/* ---- subvolumes (subvol.c); negative errno ---- */
+
+int subvol_make(const char *path);
+/* A snapshot that can be written to. */
+int subvol_copy(const char *from, const char *to);
+bool subvol_is(const char *path);
+int subvol_remove(const char *path);
+
+#endif

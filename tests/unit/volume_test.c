@@ -1,0 +1,806 @@
+/*
+ * Volumes and their snapshots. Each body runs on plain files, and where the
+ * machine can on btrfs and on an xfs that shares blocks.
+ */
+#include "store/volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "store/copy.h"
+#include "store_util.h"
+#include "tap.h"
+
+#define Z "1d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
+#define Y "2d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
+#define V(name) "/dev/zvol/rdsk/zones/" Z "/" name
+
+/* ---- a world: ROOT/etc/zones/pools, ROOT/pool ---- */
+
+static char root[256], buf[4096];
+static struct error err;
+
+static const char *
+at(const char *rest)
+{
+	static char path[8][512];
+	static unsigned n;
+
+	return store_path(path[n % 8], sizeof(path[n++ % 8]), rest);
+}
+
+static int
+open_with(const char *text, struct volume_pools **ret)
+{
+	char dir[300];
+
+	snprintf(root, sizeof(root), "%s", tap_tmpdir());
+	snprintf(dir, sizeof(dir), "%s/etc", root);
+	(void)mkdir(dir, 0755);
+	snprintf(dir, sizeof(dir), "%s/etc/zones", root);
+	(void)mkdir(dir, 0755);
+	snprintf(dir, sizeof(dir), "%s/etc/zones/pools", root);
+	unlink(dir);
+	if (text != NULL)
+		store_put(dir, 0, text, strlen(text));
+	return volume_pools_open(root, ret, &err);
+}
+
+static struct volume_pools *
+world(const struct store_fs *fs)
+{
+	struct volume_pools *pools = NULL;
+	const char *kind = fs == &store_btrfs ? "zones btrfs /fs/pool\n"
+					      : "zones file /fs/pool\n";
+
+	if (fs != NULL)
+		store_mount(fs, at("fs"));
+	tap_check_int(open_with(kind, &pools), 0);
+	return pools;
+}
+
+static int
+make(
+    struct volume_pools *p, const char *name, uint64_t size, const char *origin)
+{
+	const struct volume_spec s = { .pool = "zones",
+		.zone = Z,
+		.name = name,
+		.size = size,
+		.origin = origin };
+
+	return volume_create(p, &s, &err);
+}
+
+static const char *
+host(struct volume_pools *p, const char *name)
+{
+	static char path[8][512];
+	static unsigned n;
+	char conf[VOLUME_CONF_PATH_MAX];
+
+	n++;
+	volume_conf_path("zones", Z, name, conf, sizeof(conf));
+	tap_check_int(
+	    volume_path(p, conf, path[n % 8], sizeof(path[0]), &err), 0);
+	return path[n % 8];
+}
+
+/* "name size[ half]; " of each, without the beginning that all have */
+static const char *
+listed(struct volume_pools *p)
+{
+	static char text[2048];
+	struct volume_list l;
+	size_t n = 0;
+
+	text[0] = '\0';
+	tap_check_int(volume_list(p, "zones", Z, &l, &err), 0);
+	for (size_t i = 0; i < l.n; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %ju%s; ",
+		    l.v[i].conf_path + strlen(V("")), (uintmax_t)l.v[i].size,
+		    l.v[i].half ? " half" : "");
+	volume_list_free(&l);
+	return text;
+}
+
+static const char *
+snapshots(struct volume_pools *p)
+{
+	static char text[1024];
+	struct snapshot_list l;
+	size_t n = 0;
+
+	text[0] = '\0';
+	tap_check_int(snapshot_list(p, "zones", Z, &l, &err), 0);
+	for (size_t i = 0; i < l.n; i++)
+		n += (size_t)snprintf(
+		    text + n, sizeof(text) - n, "%s ", l.v[i].name);
+	snapshot_list_free(&l);
+	return text;
+}
+
+/* ---- names ---- */
+
+static void
+pools_file(void)
+{
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{ "a file\n",
+		    "/etc/zones/pools:1: a pool is 'NAME KIND WHERE', as in "
+		    "'zones file /var/lib/zhyve/zones'" },
+		{ "# x\n\na files /x\n",
+		    "/etc/zones/pools:3: there is no kind 'files' of pool: "
+		    "file, btrfs or zfs; did you mean 'file'?" },
+		{ "a file x\n",
+		    "/etc/zones/pools:1: 'x' is no folder, as in "
+		    "'/var/lib/zhyve/zones'" },
+		{ "a zfs /x\n",
+		    "/etc/zones/pools:1: '/x' is no dataset, as in "
+		    "'tank/zones'" },
+		{ "a file /x\na file /y\n",
+		    "/etc/zones/pools:2: pool 'a' is there already" },
+		{ "a/b file /x\n",
+		    "/etc/zones/pools:1: 'a/b' cannot be a pool's name: "
+		    "letters, digits, -_.: and at most 63 of them" },
+		{ "#\n",
+		    "/etc/zones/pools: names no pool; without the file there "
+		    "is one" },
+	};
+	struct volume_pools *p = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		tap_context("row %zu", i);
+		tap_check(open_with(rows[i].text, &p) < 0);
+		tap_check_str(err.text + strlen(root), rows[i].says);
+		tap_check(p == NULL);
+	}
+	tap_check_int(
+	    open_with(" fast\tbtrfs /b \n#c\nzones file /z\nt zfs a/b", &p), 0);
+	tap_check_str(volume_pool_name(p, 0), "fast");
+	tap_check_str(volume_pool_name(p, 2), "t");
+	tap_check(volume_pool_name(p, 3) == NULL);
+	tap_check(volume_pool_atomic(p, "fast") && volume_pool_atomic(p, "t"));
+	tap_check(!volume_pool_atomic(p, "zones"));
+	volume_pools_close(p);
+	tap_check_int(open_with(NULL, &p), 0);
+	tap_check_int(
+	    volume_zone_path(p, "zones", Z, buf, sizeof(buf), &err), 0);
+	tap_check_str(buf, "/var/lib/zhyve/zones/" Z);
+	volume_pools_close(p);
+}
+
+static void
+paths(void)
+{
+	static const char *const same[] = { "/dev/zvol/rdsk/zones/" Z "/disk0",
+		"/dev/zvol/dsk/zones/" Z "/disk0",
+		"/dev/zvol/zones/" Z "/disk0",
+		"/dev/zvol/rdsk/zones/" Z "-disk0" };
+	static const char *const wrong[] = { "/dev/zvol/rdsk/zones/" Z,
+		"/dev/zvol/rdsk/zones/" Z "/",
+		"/dev/zvol/rdsk/zones/" Z "/../x",
+		"/dev/zvol/rdsk/zones/" Z "/a/b", "/dev/zvol/rdsk/zones",
+		"/dev/zvol/rdsk/zones/" Z "/d.new",
+		"/dev/zvol/rdsk/zones/x/y" };
+	struct volume_pools *p = NULL;
+	char want[512];
+
+	tap_check_int(open_with("zones file /z\ntank zfs data/zones\n", &p), 0);
+	snprintf(want, sizeof(want), "%s/z/" Z "/disks/disk0", root);
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		tap_check_int(
+		    volume_path(p, same[i], buf, sizeof(buf), &err), 0);
+		tap_check_str(buf, want);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		tap_context("%s", wrong[i]);
+		tap_check_int(
+		    volume_path(p, wrong[i], buf, sizeof(buf), &err), -EINVAL);
+	}
+	tap_check_int(volume_path(p, "/dev/zvol/dsk/tank/" Z "/d", buf,
+			  sizeof(buf), &err),
+	    0);
+	tap_check_str(buf, "/dev/zvol/data/zones/" Z "/d");
+	tap_check_int(volume_path(p, "/dev/zvol/dsk/nine/" Z "/d", buf,
+			  sizeof(buf), &err),
+	    -ENOENT);
+	snprintf(want, sizeof(want),
+	    "there is no pool 'nine'; %s/etc/zones/pools names them", root);
+	tap_check_str(err.text, want);
+	tap_check_int(volume_path(p, "/dev/sda", buf, sizeof(buf), &err), 0);
+	tap_check_str(buf, "/dev/sda");
+	tap_check_int(volume_path(p, "/dev/sda", buf, 4, &err), -ENAMETOOLONG);
+	volume_pools_close(p);
+}
+
+/* ---- volumes ---- */
+
+static void
+life(const struct store_fs *fs)
+{
+	struct volume_pools *p = world(fs);
+	struct volume_info info;
+
+	tap_check_int(make(p, "disk0", 1 << 20, NULL), 0);
+	tap_check_int(make(p, "disk0", 1 << 20, NULL), -EEXIST);
+	tap_check_str(err.text, "there is a volume " V("disk0") " already");
+	tap_check_int(make(p, "disk1", 512, NULL), 0);
+	tap_check_str(listed(p), "disk0 1048576; disk1 512; ");
+	tap_check_int(volume_stat(p, V("disk1"), &info, &err), 0);
+	tap_check_u64(info.size, 512);
+	tap_check_int(volume_stat(p, V("disk2"), &info, &err), -ENOENT);
+	tap_check_int(volume_resize(p, V("disk0"), 2 << 20, false, &err), 0);
+	tap_check_int(
+	    volume_resize(p, V("disk0"), 1 << 20, false, &err), -EPERM);
+	tap_check_int(volume_resize(p, V("disk0"), 1000, true, &err), -EINVAL);
+	tap_check_int(volume_resize(p, V("disk1"), 1024, false, &err), 0);
+	tap_check_str(listed(p), "disk0 2097152; disk1 1024; ");
+	tap_check_int(volume_resize(p, V("disk0"), 1 << 20, true, &err), 0);
+	tap_check_int(volume_remove(p, V("disk0"), &err), 0);
+	tap_check_int(volume_remove(p, V("disk0"), &err), -ENOENT);
+	tap_check_str(listed(p), "disk1 1024; ");
+	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
+	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
+	tap_check_str(listed(p), "");
+	tap_check_str(store_names(at("fs/pool")), "");
+	tap_check(rmdir(at("fs/pool")) == 0);
+	volume_pools_close(p);
+}
+
+static void
+wrong_specs(void)
+{
+	static const struct {
+		struct volume_spec s;
+		const char *says;
+	} rows[] = {
+		{ { "zones", Z, "a/b", 512 },
+		    "'a/b' cannot be a volume's name: letters, digits, -_.: "
+		    "and at most 64 of them" },
+		{ { "zones", Z, "..", 512 },
+		    "'..' cannot be a volume's name: letters, digits, -_.: and "
+		    "at most 64 of them" },
+		{ { "zones", Z, "d.new", 512 },
+		    "'d.new' cannot be a volume's name: letters, digits, -_.: "
+		    "and at most 64 of them" },
+		{ { "zones", "../x", "d", 512 },
+		    "'../x' is no zone's UUID: volumes are kept by it" },
+		{ { "zones", Z, "d", 513 },
+		    "a size of 513 bytes: it must be a multiple of 512" },
+		{ { "zones", Z, "d", 0 }, "volume 'd' has no size" },
+		{ { "zones", Z, "d", 512, .refreservation = 1024 },
+		    "refreservation of 1024 bytes: the volume has 512" },
+		{ { "zones", Z, "d", 512, .origin = "/nowhere/x" },
+		    "/nowhere/x: No such file or directory" },
+	};
+	struct volume_pools *p = world(NULL);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		tap_context("row %zu", i);
+		tap_check(volume_create(p, &rows[i].s, &err) < 0);
+		tap_check_str(err.text, rows[i].says);
+		tap_check_str(listed(p), "");
+	}
+	volume_pools_close(p);
+}
+
+static void
+copies(const struct store_fs *fs)
+{
+	struct volume_pools *p = world(fs);
+	const char *image = at(fs != NULL ? "fs/image" : "image");
+
+	store_fill(image, 0, 70000, 1);
+	store_fill(image, 9 << 20, 70000, 2);
+	tap_check(truncate(image, 12 << 20) == 0);
+	tap_check_int(make(p, "disk0", 0, image), 0);
+	tap_check(store_same(image, host(p, "disk0")));
+	tap_check(store_blocks(host(p, "disk0")) < 1 << 20);
+	tap_check_int(make(p, "disk1", 16 << 20, V("disk0")), 0);
+	tap_check_str(listed(p), "disk0 12582912; disk1 16777216; ");
+	tap_check(truncate(host(p, "disk1"), 12 << 20) == 0);
+	tap_check(store_same(image, host(p, "disk1")));
+	tap_check_int(make(p, "disk2", 1 << 20, image), -EFBIG);
+	snprintf(buf, sizeof(buf),
+	    "%s has 12582912 bytes, the volume is to have 1048576", image);
+	tap_check_str(err.text, buf);
+	/* what is written to the copy is not in the image */
+	store_fill(host(p, "disk0"), 0, 4096, 3);
+	tap_check(store_same(image, host(p, "disk1")));
+	tap_check_str(listed(p), "disk0 12582912; disk1 12582912; ");
+	volume_pools_close(p);
+}
+
+static void
+keeps_room(void)
+{
+	struct volume_pools *p = world(NULL);
+	struct volume_spec s = { "zones", Z, "d", 4 << 20,
+		.refreservation = 2 << 20 };
+
+	tap_check_int(volume_create(p, &s, &err), 0);
+	tap_check(store_blocks(host(p, "d")) >= 2 << 20);
+	tap_check_str(listed(p), "d 4194304; ");
+	volume_pools_close(p);
+}
+
+static void
+full(void)
+{
+	struct volume_pools *p = world(&store_tmpfs_small);
+	struct volume_spec s = { "zones", Z, "d", 64 << 20,
+		.refreservation = 64 << 20 };
+	char want[512];
+
+	store_fill(at("image"), 0, 6 << 20, 1);
+	tap_check_int(make(p, "d", 0, at("image")), -ENOSPC);
+	snprintf(want, sizeof(want), "cannot copy %s: No space left on device",
+	    at("image"));
+	tap_check_str(err.text, want);
+	tap_check_str(listed(p), "");
+	tap_check_int(volume_create(p, &s, &err), -ENOSPC);
+	snprintf(want, sizeof(want),
+	    "%s/fs/pool/" Z "/disks/d: cannot keep 64 MiB free for it "
+	    "(refreservation): No space left on device",
+	    root);
+	tap_check_str(err.text, want);
+	tap_check_str(store_names(at("fs")), "");
+	s.refreservation = 0;
+	tap_check_int(volume_create(p, &s, &err), 0);
+	volume_pools_close(p);
+}
+
+static void
+leftovers(void)
+{
+	struct volume_pools *p = world(NULL);
+	char half[512];
+	int fd;
+
+	tap_check_int(make(p, "a", 512, NULL), 0);
+	snprintf(half, sizeof(half), "%s/fs/pool/" Z "/disks/b.new", root);
+	store_fill(half, 0, 5000, 1);
+	tap_check_str(listed(p), "a 512; b 5000 half; ");
+	tap_check_int(make(p, "b", 1024, NULL), 0);
+	tap_check_str(listed(p), "a 512; b 1024; ");
+	tap_check_str(store_text(host(p, "b")), "");
+	snprintf(half, sizeof(half), "%s/fs/pool/" Z "/disks/c.new", root);
+	store_fill(half, 0, 5000, 1);
+	fd = open(half, O_RDWR | O_CLOEXEC);
+	tap_check_int(fd_lock_ofd(fd, true), 0);
+	tap_check_int(make(p, "c", 1024, NULL), -EBUSY);
+	close(fd);
+	tap_check_int(volume_remove(p, V("c"), &err), 0);
+	tap_check_str(listed(p), "a 512; b 1024; ");
+	volume_pools_close(p);
+}
+
+/* Killed anywhere: a whole volume or a half one, and the next try works. */
+static void
+killed(void)
+{
+	struct volume_pools *p = world(NULL);
+	bool whole = false;
+	pid_t pid;
+
+	store_fill(at("image"), 0, 8 << 20, 1);
+	for (int i = 0; i < 40 && !whole; i++) {
+		struct timespec wait = { 0, i * 300000 };
+
+		pid = fork();
+		tap_check(pid >= 0);
+		if (pid == 0)
+			_exit(make(p, "d", 0, at("image")) == 0 ? 0 : 1);
+		nanosleep(&wait, NULL);
+		kill(pid, SIGKILL);
+		tap_check(waitpid(pid, NULL, 0) == pid);
+		whole = access(host(p, "d"), F_OK) == 0;
+		if (whole)
+			tap_check(store_same(at("image"), host(p, "d")));
+	}
+	if (!whole)
+		tap_check_int(make(p, "d", 0, at("image")), 0);
+	tap_check(store_same(at("image"), host(p, "d")));
+	tap_check_str(listed(p), "d 8388608; ");
+	volume_pools_close(p);
+}
+
+/* ---- snapshots ---- */
+
+static const char *
+place(const char *rest)
+{
+	static char path[4][512];
+	static unsigned n;
+
+	n++;
+	snprintf(
+	    path[n % 4], sizeof(path[0]), "%s/fs/pool/" Z "/%s", root, rest);
+	return path[n % 4];
+}
+
+static void
+write_text(const char *path, const char *text)
+{
+	unlink(path);
+	store_put(path, 0, text, strlen(text));
+}
+
+static void
+history(const struct store_fs *fs)
+{
+	struct volume_pools *p = world(fs);
+
+	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -ENOENT);
+	tap_check_int(make(p, "disk0", 1 << 20, NULL), 0);
+	tap_check(mkdir(place("config"), 0700) == 0);
+	tap_check(mkdir(place("logs"), 0700) == 0);
+	write_text(place("config/metadata.json"), "one");
+	write_text(place("logs/platform.log"), "then");
+	store_fill(host(p, "disk0"), 4096, 100, 1);
+	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
+	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -EEXIST);
+	tap_check_int(make(p, "disk1", 512, NULL), 0);
+	write_text(place("config/metadata.json"), "two");
+	write_text(place("logs/platform.log"), "later");
+	store_fill(host(p, "disk0"), 0, 100, 2);
+	tap_check_int(snapshot_create(p, "zones", Z, "a:%.-_", &err), 0);
+	tap_check_int(snapshot_create(p, "zones", Z, "s0", &err), 0);
+	tap_check_str(snapshots(p), "s1 a:%.-_ s0 ");
+	tap_check_int(
+	    snapshot_rollback(p, "zones", Z, "nothing", &err), -ENOENT);
+	tap_check_str(
+	    err.text, "zone " Z " has no snapshot 'nothing' in pool 'zones'");
+	tap_check_int(snapshot_rollback(p, "zones", Z, "a:%.-_", &err), 0);
+	tap_check_str(snapshots(p), "s1 a:%.-_ ");
+	tap_check_str(listed(p), "disk0 1048576; disk1 512; ");
+	tap_check_int(snapshot_rollback(p, "zones", Z, "s1", &err), 0);
+	tap_check_str(snapshots(p), "s1 ");
+	tap_check_str(listed(p), "disk0 1048576; ");
+	tap_check_str(store_text(place("config/metadata.json")), "one");
+	tap_check_str(store_text(place("logs/platform.log")), "later");
+	tap_check_str(store_text(host(p, "disk0")), "");
+	/* the snapshot stays as it is, whatever becomes of the disk */
+	store_fill(host(p, "disk0"), 0, 100, 3);
+	tap_check_int(snapshot_rollback(p, "zones", Z, "s1", &err), 0);
+	tap_check_str(store_text(host(p, "disk0")), "");
+	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), 0);
+	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), -ENOENT);
+	tap_check_str(snapshots(p), "");
+	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
+	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
+	tap_check_str(store_names(at("fs/pool")), "");
+	volume_pools_close(p);
+}
+
+static void
+snapshot_names(void)
+{
+	static const char *const wrong[] = { "", ".", "..", "a/b", "a b", "é",
+		"x.new",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaa" };
+	struct volume_pools *p = world(NULL);
+
+	tap_check_int(make(p, "disk0", 512, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		tap_context("%s", wrong[i]);
+		tap_check_int(
+		    snapshot_create(p, "zones", Z, wrong[i], &err), -EINVAL);
+	}
+	tap_check_str(snapshots(p), "");
+	volume_pools_close(p);
+}
+
+/* A clock that goes back leaves the order as it was. */
+static void
+snapshot_order(void)
+{
+	struct timespec future[2] = { { .tv_sec = 1 << 30 },
+		{ .tv_sec = INT64_C(1) << 33 } };
+	struct volume_pools *p = world(NULL);
+
+	tap_check_int(make(p, "disk0", 512, NULL), 0);
+	tap_check_int(snapshot_create(p, "zones", Z, "b", &err), 0);
+	tap_check(utimensat(AT_FDCWD, at("fs/pool/.snapshots/" Z "/b"), future,
+		      0) == 0);
+	tap_check_int(snapshot_create(p, "zones", Z, "a", &err), 0);
+	tap_check_str(snapshots(p), "b a ");
+	tap_check_int(snapshot_rollback(p, "zones", Z, "b", &err), 0);
+	tap_check_str(snapshots(p), "b ");
+	volume_pools_close(p);
+}
+
+/* What a snapshot or rollback that was killed leaves is gone with the next. */
+static void
+snapshot_leftovers(void)
+{
+	struct volume_pools *p = world(NULL);
+
+	tap_check_int(make(p, "disk0", 512, NULL), 0);
+	tap_check_int(snapshot_create(p, "zones", Z, "a", &err), 0);
+	tap_check(mkdir(at("fs/pool/.snapshots/" Z "/b.new"), 0700) == 0);
+	tap_check(mkdir(at("fs/pool/.snapshots/" Z "/b.new/data"), 0700) == 0);
+	tap_check(mkdir(at("fs/pool/" Z ".new"), 0700) == 0);
+	store_fill(at("fs/pool/" Z ".new/x"), 0, 10, 1);
+	tap_check_str(snapshots(p), "a ");
+	tap_check_int(snapshot_rollback(p, "zones", Z, "a", &err), 0);
+	tap_check(access(at("fs/pool/.snapshots/" Z "/b.new"), F_OK) != 0);
+	tap_check(access(at("fs/pool/" Z ".new"), F_OK) != 0);
+	tap_check_int(snapshot_create(p, "zones", Z, "b", &err), 0);
+	tap_check_str(snapshots(p), "a b ");
+	volume_pools_close(p);
+}
+
+/* Half a rollback is none: killed anywhere, the disk is old or new, whole. */
+static void
+rollback_killed(void)
+{
+	struct volume_pools *p = world(NULL);
+	pid_t pid;
+
+	store_fill(at("old"), 0, 4 << 20, 1);
+	store_fill(at("new"), 0, 4 << 20, 2);
+	tap_check_int(make(p, "d", 0, at("old")), 0);
+	tap_check_int(snapshot_create(p, "zones", Z, "s", &err), 0);
+	tap_check_int(volume_remove(p, V("d"), &err), 0);
+	tap_check_int(make(p, "d", 0, at("new")), 0);
+	for (int i = 0; i < 12; i++) {
+		struct timespec wait = { 0, i * 500000 };
+
+		pid = fork();
+		tap_check(pid >= 0);
+		if (pid == 0)
+			_exit(snapshot_rollback(p, "zones", Z, "s", &err) != 0);
+		nanosleep(&wait, NULL);
+		kill(pid, SIGKILL);
+		tap_check(waitpid(pid, NULL, 0) == pid);
+		tap_check(store_same(at("old"), host(p, "d")) ||
+		    store_same(at("new"), host(p, "d")));
+		tap_check_str(snapshots(p), "s ");
+	}
+	tap_check_int(snapshot_rollback(p, "zones", Z, "s", &err), 0);
+	tap_check(store_same(at("old"), host(p, "d")));
+	tap_check_str(listed(p), "d 4194304; ");
+	volume_pools_close(p);
+}
+
+static void
+life_file(void)
+{
+	life(NULL);
+}
+static void
+life_btrfs(void)
+{
+	life(&store_btrfs);
+}
+static void
+copies_file(void)
+{
+	copies(NULL);
+}
+static void
+copies_btrfs(void)
+{
+	copies(&store_btrfs);
+}
+static void
+copies_xfs(void)
+{
+	copies(&store_xfs);
+}
+static void
+history_file(void)
+{
+	history(NULL);
+}
+static void
+history_btrfs(void)
+{
+	history(&store_btrfs);
+}
+static void
+history_xfs(void)
+{
+	history(&store_xfs);
+}
+
+/* ---- zfs ---- */
+
+/* A zfs that writes down what it is asked, and answers from files. */
+static const char fake[] =
+    "#!/bin/sh\n"
+    "d=${0%/*}\n"
+    "echo \"$*\" >>$d/asked\n"
+    "case \"$1 $*\" in\n"
+    "*'-o name,volsize,used'*) cat $d/volumes 2>/dev/null; exit 0 ;;\n"
+    "*'-o name,creation,used'*) cat $d/snaps 2>/dev/null; exit 0 ;;\n"
+    "list*) for l; do :; done; grep -qx \"$l\" $d/there 2>/dev/null && exit 0\n"
+    "  echo \"cannot open '$l': dataset does not exist\" >&2; exit 1 ;;\n"
+    "esac\n"
+    "[ ! -e $d/fail ] || { cat $d/fail >&2; exit 1; }\n";
+
+static struct volume_pools *
+zfs_world(void)
+{
+	struct volume_pools *p = NULL;
+
+	store_put(at("zfs"), 0, fake, sizeof(fake) - 1);
+	tap_check(chmod(at("zfs"), 0755) == 0);
+	snprintf(buf, sizeof(buf), "%s:/usr/bin:/bin", tap_tmpdir());
+	setenv("PATH", buf, 1);
+	tap_check_int(open_with("zones zfs tank/z\n", &p), 0);
+	return p;
+}
+
+/* What zfs was asked since the last time. */
+static void
+asked(const char *want)
+{
+	char all[2048];
+
+	snprintf(all, sizeof(all), "%s", store_text(at("asked")));
+	for (char *r; (r = strstr(all, root)) != NULL;)
+		memmove(r, r + strlen(root), strlen(r + strlen(root)) + 1);
+	tap_check_str(all, want);
+	unlink(at("asked"));
+}
+
+static void
+zfs_volumes(void)
+{
+	struct volume_pools *p = zfs_world();
+	struct volume_spec s = { "zones", Z, "disk0", 1000 << 20,
+		.block_size = 4096, .refreservation = 500 << 20,
+		.compression = "lz4" };
+
+	tap_check_int(volume_create(p, &s, &err), 0);
+	asked("list -H -o name tank/z/" Z "\n"
+	      "create -p -o mountpoint=/tank/z/" Z " tank/z/" Z "\n"
+	      "list -H -o name tank/z/" Z "/disk0\n"
+	      "destroy -r tank/z/" Z "/disk0.new\n"
+	      "create -s -V 1048576000 -b 4096 -o refreservation=524288000 -o "
+	      "compression=lz4 tank/z/" Z "/disk0.new\n"
+	      "rename tank/z/" Z "/disk0.new tank/z/" Z "/disk0\n");
+	store_put(at("there"), 0, "tank/z/" Z "\n", strlen(Z) + 8);
+	s = (struct volume_spec){ "zones", Z, "disk1", 2000 << 20,
+		.origin = "/dev/zvol/dsk/zones/" Y "/disk0" };
+	tap_check_int(volume_create(p, &s, &err), 0);
+	asked("list -H -o name tank/z/" Z "\n"
+	      "list -H -o name tank/z/" Z "/disk1\n"
+	      "destroy -r tank/z/" Z "/disk1.new\n"
+	      "snapshot tank/z/" Y "/disk0@zhyve-" Z "-disk1\n"
+	      "clone tank/z/" Y "/disk0@zhyve-" Z "-disk1 tank/z/" Z
+	      "/disk1.new\n"
+	      "set volsize=2097152000 tank/z/" Z "/disk1.new\n"
+	      "destroy -d tank/z/" Y "/disk0@zhyve-" Z "-disk1\n"
+	      "rename tank/z/" Z "/disk1.new tank/z/" Z "/disk1\n");
+	snprintf(buf, sizeof(buf),
+	    "tank/z/" Z "/disk0\t1048576000\t77\ntank/z/" Z
+	    "/disk1.new\t512\t8\nodd\n");
+	store_put(at("volumes"), 0, buf, strlen(buf));
+	tap_check_str(listed(p), "disk0 1048576000; disk1 512 half; ");
+	asked("list -H -p -r -t volume -o name,volsize,used tank/z/" Z "\n");
+	tap_check_int(volume_resize(p, V("disk0"), 2000 << 20, false, &err), 0);
+	tap_check_int(volume_remove(p, V("disk0"), &err), 0);
+	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
+	asked("list -H -p -r -t volume -o name,volsize,used tank/z/" Z "\n"
+	      "set volsize=2097152000 tank/z/" Z "/disk0\n"
+	      "destroy -r tank/z/" Z "/disk0.new\n"
+	      "destroy -r tank/z/" Z "/disk0\n"
+	      "list -H -o name tank/z/" Z "\n"
+	      "destroy -r tank/z/" Z "\n");
+	store_put(at("fail"), 0, "cannot create 'x': out of space\n", 32);
+	s = (struct volume_spec){ "zones", Z, "disk2", 512 };
+	tap_check_int(volume_create(p, &s, &err), -ENOSPC);
+	tap_check_str(err.text, "zfs create: cannot create 'x': out of space");
+	volume_pools_close(p);
+}
+
+static void
+zfs_snapshots(void)
+{
+	struct volume_pools *p = zfs_world();
+
+	tap_check_int(snapshot_create(p, "zones", Z, "a", &err), 0);
+	asked("snapshot -r tank/z/" Z "@vmsnap-a\n");
+	snprintf(buf, sizeof(buf),
+	    "tank/z/" Z "@vmsnap-a\t1700000000\t99\ntank/z/" Z
+	    "@other\t1\t2\n");
+	store_put(at("snaps"), 0, buf, strlen(buf));
+	tap_check_str(snapshots(p), "a ");
+	asked("list -H -p -d 1 -t snapshot -s createtxg -o "
+	      "name,creation,used tank/z/" Z "\n");
+	snprintf(buf, sizeof(buf), "tank/z/" Z "/disk0\t512\t77\n");
+	store_put(at("volumes"), 0, buf, strlen(buf));
+	tap_check_int(snapshot_rollback(p, "zones", Z, "a", &err), 0);
+	asked("list -H -p -r -t volume -o name,volsize,used tank/z/" Z "\n"
+	      "rollback -r tank/z/" Z "/disk0@vmsnap-a\n"
+	      "rollback -r tank/z/" Z "@vmsnap-a\n");
+	tap_check_int(snapshot_delete(p, "zones", Z, "a", &err), 0);
+	asked("destroy -r tank/z/" Z "@vmsnap-a\n");
+	setenv("PATH", "/nowhere", 1);
+	tap_check(snapshot_create(p, "zones", Z, "a", &err) < 0);
+	tap_check_str(err.text, "cannot run zfs: No such file or directory");
+	volume_pools_close(p);
+}
+
+/* ---- copies to devices ---- */
+
+static void
+to_a_device(void)
+{
+	char device[64] = "", command[600];
+	cleanup_close int from = -1, to = -1;
+	FILE *f;
+
+	if (geteuid() != 0)
+		tap_skip("loop devices need root");
+	store_fill(at("image"), 0, 5000, 1);
+	tap_check(truncate(at("image"), 1 << 20) == 0);
+	store_fill(at("disk"), 0, 2 << 20, 2);
+	snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null",
+	    at("disk"));
+	f = popen(command, "r");
+	tap_check(f != NULL);
+	if (fgets(device, sizeof(device), f) == NULL)
+		device[0] = '\0';
+	device[strcspn(device, "\n")] = '\0';
+	if (pclose(f) != 0 || device[0] == '\0')
+		tap_skip("no loop device here");
+	from = open(at("image"), O_RDONLY | O_CLOEXEC);
+	to = open(device, O_RDWR | O_CLOEXEC);
+	tap_check(from >= 0 && to >= 0);
+	/* holes too: what was on the device is not in the copy */
+	int rc = copy_disk(from, to);
+
+	fsync(to);
+	fd_close(&to);
+	snprintf(command, sizeof(command), "losetup -d %s", device);
+	tap_check(system(command) == 0);
+	tap_check_int(rc, 0);
+	tap_check(truncate(at("disk"), 1 << 20) == 0);
+	store_fill(at("want"), 0, 5000, 1);
+	tap_check(truncate(at("want"), 1 << 20) == 0);
+	tap_check(store_same(at("want"), at("disk")));
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(pools_file),
+	TAP_TEST(paths),
+	TAP_TEST_TIMEOUT(life_file, 60),
+	TAP_TEST_TIMEOUT(life_btrfs, 60),
+	TAP_TEST(wrong_specs),
+	TAP_TEST_TIMEOUT(copies_file, 60),
+	TAP_TEST_TIMEOUT(copies_btrfs, 60),
+	TAP_TEST_TIMEOUT(copies_xfs, 60),
+	TAP_TEST(keeps_room),
+	TAP_TEST(full),
+	TAP_TEST(leftovers),
+	TAP_TEST_TIMEOUT(killed, 100),
+	TAP_TEST_TIMEOUT(history_file, 60),
+	TAP_TEST_TIMEOUT(history_btrfs, 60),
+	TAP_TEST_TIMEOUT(history_xfs, 60),
+	TAP_TEST(snapshot_names),
+	TAP_TEST(snapshot_order),
+	TAP_TEST(snapshot_leftovers),
+	TAP_TEST_TIMEOUT(rollback_killed, 100),
+	TAP_TEST(zfs_volumes),
+	TAP_TEST(zfs_snapshots),
+	TAP_TEST_TIMEOUT(to_a_device, 60),
+};
+TAP_MAIN(tests)

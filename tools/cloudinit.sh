@@ -3,15 +3,16 @@
 # service, with the Python that runs it.
 #   cloudinit.sh DIR
 # DIR then holds tree (the packages, unpacked: for /usr/bin/python3) and
-# guest.cpio (the same with Python and its libraries: to be put behind another
-# initramfs). A complete DIR is left as it is.
+# guest.cpio (the same with Python, iproute2 and their libraries: to be put behind
+# another initramfs). A complete DIR is left as it is.
 set -eu
 dir=$1
 [ -n "$(find "$dir/done" -newer "$0" 2>/dev/null)" ] && exit 0
 client='cloud-init python3-serial python3-requests python3-urllib3 python3-idna python3-certifi
 	python3-chardet python3-charset-normalizer python3-configobj python3-six'
 python='python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3-yaml libyaml-0-2
-	libc6 zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libuuid1 libcrypt1'
+	libc6 zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libuuid1 libcrypt1
+	iproute2 libbpf1 libbsd0 libelf1 libmd0 libmnl0 libcap2'
 mkdir -p "$dir"
 tmp=$(mktemp -d "$dir/tmp.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT

@@ -33,7 +33,7 @@ def tools():
     rows = [
         (["get", "sdc:uuid"], b"", 0, FACTS["sdc:uuid"].encode() + b"\n"),
         (["get", "sdc:nics"], b"", 0, FACTS["sdc:nics"].encode() + b"\n"),
-        (["get", "user-script"], b"", 0, b"echo hello\n"),
+        (["get", "user-script"], b"", 0, CUSTOMER["user-script"].encode()),
         (["get", "-n", "sdc:hostname"], b"", 0, b"web-1"),
         (["get", "nope"], b"", 1, b""),
         (["get", "hidden"], b"", 1, b""),

@@ -39,7 +39,7 @@ FACTS = {
 INTERNAL = {"operator-script": "#!/bin/sh\necho operator\n", "root_pw": "secret", "hidden": "x"}
 CUSTOMER = {
     "root_authorized_keys": "ssh-ed25519 AAAA one@example.com\nssh-ed25519 BBBB two@example.com",
-    "user-script": "echo hello\n",
+    "user-script": "#!/bin/sh\necho hello\n",
     "user-data": "not code: \u00e9\n",
     "cloud-init:user-data": "#cloud-config\npackages: [vim]\n",
 }
@@ -67,7 +67,7 @@ def check_crawl(got):
         ("keys", md["public-keys"], CUSTOMER["root_authorized_keys"]),
         ("zone", md["availability_zone"], "here-1"),
         ("user-data", got["userdata"], CUSTOMER["cloud-init:user-data"]),
-        ("user-script", files["user-script"][1], "#!/bin/bash\necho hello\n"),
+        ("user-script", files["user-script"][1], CUSTOMER["user-script"]),
         ("operator-script", files["operator-script"],
          ["0o700", INTERNAL["operator-script"]]),
         ("mdata-user-data", files["mdata-user-data"], ["0o400", CUSTOMER["user-data"]]),

@@ -14,7 +14,6 @@
 
 #define MS UINT64_C(1000000)
 #define BLANK_QUIET (200 * MS)
-#define LINE_IDLE (2000 * MS)
 #define UNKNOWN_WINDOW (1000 * MS)
 #define UNKNOWN_MAX 10
 #define WHY_MAX 100
@@ -472,7 +471,7 @@ mdata_session_input(
 	size_t taken = 0;
 
 	if ((s->line.len > 0 || s->overlong) &&
-	    now - s->last_input >= LINE_IDLE) {
+	    now - s->last_input >= MDATA_LINE_IDLE_NS) {
 		empty(&s->line);
 		s->overlong = false;
 	}

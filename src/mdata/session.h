@@ -10,7 +10,7 @@
  *    200 ms none: clients that were kept waiting have sent several;
  *  - our own vocabulary gets no answer: a terminal in echo mode sends it back;
  *  - lines that we do not know get at most 10 answers a second;
- *  - an unfinished line is forgotten after 2 s;
+ *  - an unfinished line is forgotten after MDATA_LINE_IDLE_NS;
  *  - no line is taken while an answer has not been written, and a line longer
  *    than MDATA_LINE_MAX is dropped whole.
  *
@@ -32,6 +32,7 @@
 /* a value that is encoded twice, its key, and the frame around it */
 #define MDATA_LINE_MAX (MDATA_GUEST_VALUE_MAX * 16 / 9 + 2048)
 #define MDATA_OUT_MAX (MDATA_VALUE_MAX * 4 / 3 + 1024)
+#define MDATA_LINE_IDLE_NS UINT64_C(2000000000)
 
 /*
  * What the answers come from. Keys and values are checked as to form before:

@@ -22,7 +22,7 @@ MAY = {
     "manifest": {"zone", "base"},
     "link": {"base"},
     "store": {"base"},
-    "mdata": {"base"},
+    "mdata": {"ipc", "base"},
     "ipc": {"base"},
 }
 # Rooms inside a folder: only these may look into the engines.

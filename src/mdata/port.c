@@ -1,0 +1,539 @@
+/*
+ * The pump: flush what is to be said, then take what was asked, a line at a
+ * time, and be honest to the backlog after each step.
+ */
+#include "mdata/port.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "mdata/backlog.h"
+#include "mdata/keys.h"
+
+#define CHUNK 4096
+#define ROUNDS 16 /* chunks at a time, then it is the others' turn */
+#define TOKENS_MAX 16 /* changes at once */
+#define QUIET_NS UINT64_C(2000000000)
+#define FACTS_NS UINT64_C(10000000000)
+#define STAMP_MAX 512
+
+struct mdata_port {
+	struct mdata_port_conf conf;
+	char *zone; /* behind this struct */
+	char *xml; /* NAME.xml, behind it */
+	struct mevent *ev; /* NULL: nobody is there any more */
+	struct mdata_session *session;
+	struct mdata_keys *keys;
+	struct mdata_backlog backlog;
+	size_t fed; /* bytes of the backlog that the session has */
+	char first; /* the line's first character; 0: none yet */
+	bool skip; /* the rest of a line that another server gave up */
+	bool broken;
+
+	bool known; /* there are facts */
+	bool asked; /* for newer ones */
+	uint64_t asked_ns;
+	char *stamp; /* of the facts; NULL: of none */
+	bool once; /* they will do for the next line, whatever the stamp is */
+
+	unsigned tokens; /* changes that the guest may make now */
+	uint64_t writes; /* of the keys, when that was counted */
+	bool limited; /* it waits for a token */
+	bool awake; /* ticks are wanted */
+	uint64_t active_ns;
+	struct mdata_port_counters n;
+};
+
+/* ---- facts ---- */
+
+static void
+add_stamp(char *text, size_t size, int dir, const char *name)
+{
+	size_t n = strlen(text);
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		snprintf(text + n, size - n, "-;");
+		return;
+	}
+	snprintf(text + n, size - n, "%jx:%jx:%jx:%jx.%lx:%jx.%lx;",
+	    (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, (uintmax_t)st.st_size,
+	    (uintmax_t)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec,
+	    (uintmax_t)st.st_ctim.tv_sec, (unsigned long)st.st_ctim.tv_nsec);
+}
+
+static void
+wake(struct mdata_port *p)
+{
+	p->active_ns = mevent_now_ns();
+	if (!p->awake)
+		p->conf.wake(p->conf.arg);
+	p->awake = true;
+}
+
+/* Are the facts those of the files? If not, they are asked for. */
+static bool
+fresh(struct mdata_port *p)
+{
+	char stamp[STAMP_MAX] = "";
+
+	if (p->asked)
+		return false;
+	if (p->known && p->once)
+		return true;
+	add_stamp(stamp, sizeof(stamp), p->conf.zones, p->xml);
+	add_stamp(stamp, sizeof(stamp), p->conf.config, "tags.json");
+	add_stamp(stamp, sizeof(stamp), p->conf.config, "routes.json");
+	if (p->known && p->stamp != NULL && strcmp(stamp, p->stamp) == 0)
+		return true;
+	p->asked = true;
+	p->asked_ns = mevent_now_ns();
+	p->n.facts++;
+	wake(p);
+	p->conf.ask(p->conf.arg, stamp);
+	return !p->asked;
+}
+
+/* ---- out ---- */
+
+static void
+broken(struct mdata_port *p, const char *what, int rc)
+{
+	log_warn(p->zone, "%s: error %d: to be handed over again", what, -rc);
+	mevent_delete(p->ev);
+	p->ev = NULL;
+	p->broken = true;
+	wake(p);
+}
+
+static void
+hung_up(struct mdata_port *p)
+{
+	mevent_delete(p->ev);
+	p->ev = NULL;
+}
+
+/* As much as goes now; 0 when nothing does. */
+static size_t
+send_some(struct mdata_port *p, const void *data, size_t n)
+{
+	ssize_t rc;
+
+	do {
+		rc = send(p->conf.port, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (rc == -1 && errno == EINTR);
+	if (rc == -1 && errno != EAGAIN)
+		hung_up(p);
+	if (rc <= 0)
+		return 0;
+	p->n.out += (uint64_t)rc;
+	return (size_t)rc;
+}
+
+/* What the backlog has of an answer. true: nothing more. */
+static bool
+flush(struct mdata_port *p)
+{
+	uint8_t data[CHUNK];
+	size_t sent;
+	ssize_t n;
+	int rc;
+
+	while (p->ev != NULL && p->backlog.out_len > 0) {
+		n = mdata_backlog_answer(&p->backlog, data, sizeof(data));
+		if (n < 0) {
+			broken(p, "backlog", (int)n);
+			return false;
+		}
+		sent = send_some(p, data, (size_t)n);
+		if (sent == 0)
+			return false;
+		rc = mdata_backlog_sent(&p->backlog, sent);
+		if (rc < 0)
+			broken(p, "backlog", rc);
+	}
+	return p->ev != NULL;
+}
+
+/*
+ * A line is done with, 'done' bytes of the backlog: its answer, if any, goes to
+ * the guest, and what does not go to the backlog.
+ */
+static void
+answer(struct mdata_port *p, size_t done)
+{
+	const uint8_t *out;
+	size_t n = 0, sent = 0;
+	int rc;
+
+	out = mdata_session_output(p->session, &n);
+	if (out != NULL)
+		sent = send_some(p, out, n);
+	if (p->ev == NULL)
+		return;
+	p->n.full += sent < n;
+	rc = mdata_backlog_done(
+	    &p->backlog, done, out != NULL ? out + sent : NULL, n - sent);
+	if (rc < 0)
+		broken(p, "backlog", rc);
+	mdata_session_sent(p->session, n);
+}
+
+/* ---- in ---- */
+
+/* Which lines look at facts: GET, KEYS, and frames. */
+static bool
+wants_facts(char first)
+{
+	return first == 'G' || first == 'K' || first == 'V';
+}
+
+/* A change counts, whatever came of it. */
+static void
+count_writes(struct mdata_port *p)
+{
+	uint64_t writes = mdata_keys_writes(p->keys);
+	uint64_t n = writes - p->writes;
+
+	p->writes = writes;
+	if (n == 0)
+		return;
+	p->tokens -= (unsigned)MIN(n, p->tokens);
+	wake(p);
+}
+
+/* Bytes up to the end of a line at most. How many; 0: it has to wait. */
+static size_t
+feed_line(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
+{
+	const uint8_t *nl = memchr(data, '\n', n);
+	size_t len = nl != NULL ? (size_t)(nl - data) + 1 : n;
+
+	if (p->first == 0)
+		p->first = (char)data[0];
+	if (nl != NULL && wants_facts(p->first) && !p->skip &&
+	    !p->backlog.overlong) {
+		if (p->tokens == 0) {
+			p->n.limited += !p->limited;
+			p->limited = true;
+			wake(p);
+			return 0;
+		}
+		if (!fresh(p))
+			return 0;
+	}
+	if (!p->skip)
+		(void)mdata_session_input(p->session, data, len, now);
+	p->fed += len;
+	if (nl == NULL)
+		return len;
+	count_writes(p);
+	p->skip = p->once = false;
+	p->first = 0;
+	answer(p, p->fed);
+	p->fed = 0;
+	return len;
+}
+
+/* Lines, until there are none, or one has to wait. */
+static void
+feed(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
+{
+	size_t len;
+
+	while (n > 0 && p->ev != NULL && p->backlog.out_len == 0) {
+		len = feed_line(p, data, n, now);
+		if (len == 0)
+			return;
+		data += len;
+		n -= len;
+	}
+}
+
+/* Bytes that were kept and the session has not seen. true: there are none. */
+static bool
+feed_kept(struct mdata_port *p, uint64_t now)
+{
+	uint8_t data[CHUNK];
+	size_t left;
+	ssize_t n;
+
+	while (p->ev != NULL && p->backlog.out_len == 0 &&
+	    p->fed < p->backlog.in_len) {
+		left = p->backlog.in_len - p->fed;
+		n = mdata_backlog_peek(&p->backlog, p->fed, data, sizeof(data));
+		if (n <= 0) {
+			broken(p, "backlog", (int)n);
+			return false;
+		}
+		feed(p, data, (size_t)n, now);
+		if (p->backlog.in_len - p->fed == left)
+			return false; /* it waits */
+	}
+	return p->ev != NULL && p->backlog.out_len == 0;
+}
+
+/* A line that nobody ended. */
+static void
+forget_line(struct mdata_port *p, uint64_t now)
+{
+	if (now - p->backlog.last_ns < MDATA_LINE_IDLE_NS ||
+	    (p->backlog.in_len == 0 && !p->backlog.overlong))
+		return;
+	(void)mdata_backlog_done(&p->backlog, p->backlog.in_len, NULL, 0);
+	mdata_session_reset(p->session);
+	p->fed = 0;
+	p->first = 0;
+	p->skip = false;
+}
+
+/*
+ * Bytes that just came. Those of a line that is too long are not kept: the
+ * session drops it, too.
+ */
+static void
+keep_and_feed(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
+{
+	size_t len;
+	int rc;
+
+	while (n > 0 && p->ev != NULL) {
+		rc = mdata_backlog_add(&p->backlog, data, n, now);
+		if (rc == 0) {
+			feed(p, data, n, now);
+			return;
+		}
+		if (rc != -ENOSPC) {
+			broken(p, "backlog", rc);
+			return;
+		}
+		p->fed = 0;
+		len = feed_line(p, data, n, now);
+		p->fed = 0;
+		data += len;
+		n -= len;
+	}
+}
+
+/* true: there was something. */
+static bool
+take(struct mdata_port *p)
+{
+	uint64_t now = mevent_now_ns();
+	uint8_t data[CHUNK];
+	ssize_t n;
+
+	do {
+		n = recv(p->conf.port, data, sizeof(data), MSG_DONTWAIT);
+	} while (n == -1 && errno == EINTR);
+	if (n == 0 || (n == -1 && errno != EAGAIN))
+		hung_up(p);
+	if (n <= 0)
+		return false;
+	p->n.in += (uint64_t)n;
+	forget_line(p, now);
+	wake(p);
+	keep_and_feed(p, data, (size_t)n, now);
+	return true;
+}
+
+/* ---- the pump ---- */
+
+static void
+pump(struct mdata_port *p)
+{
+	unsigned what = MEVENT_READ;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		if (!flush(p)) {
+			what = MEVENT_WRITE;
+			break;
+		}
+		if (!feed_kept(p, mevent_now_ns())) {
+			what = p->backlog.out_len > 0 ? MEVENT_WRITE : 0;
+			break;
+		}
+		if (!take(p))
+			break;
+	}
+	if (p->ev != NULL)
+		mevent_set_what(p->ev, what);
+}
+
+static void
+on_port(void *arg, int fd, unsigned what)
+{
+	struct mdata_port *p = arg;
+
+	/* with nobody at the other end, nothing is to be answered */
+	if ((what & MEVENT_HANGUP) != 0) {
+		hung_up(p);
+		return;
+	}
+	/* they will be there when the guest asks */
+	if (!p->known)
+		(void)fresh(p);
+	pump(p);
+}
+
+void
+mdata_port_facts(struct mdata_port *p, const char *stamp,
+    const char *const *names, const char *const *values, size_t n)
+{
+	char *copy = stamp[0] != '\0' ? alloc_strndup(stamp, STAMP_MAX) : NULL;
+
+	if (mdata_keys_facts(p->keys, names, values, n) < 0) {
+		free(copy);
+		return; /* asked for again */
+	}
+	free(p->stamp);
+	p->stamp = copy;
+	p->known = true;
+	p->once = p->asked;
+	p->asked = false;
+	if (p->ev != NULL)
+		pump(p);
+}
+
+/* Nobody answered: those that are there will do, if there are any. */
+static void
+no_facts(struct mdata_port *p, uint64_t now)
+{
+	if (!p->asked || now - p->asked_ns < FACTS_NS)
+		return;
+	log_warn(p->zone, "its supervisor does not answer for its facts: %s",
+	    p->known ? "the former ones are given" : "guests wait");
+	p->asked = false;
+	p->once = p->known;
+	if (p->ev != NULL)
+		pump(p);
+}
+
+bool
+mdata_port_tick(struct mdata_port *p, uint64_t now)
+{
+	p->awake = p->tokens < TOKENS_MAX || p->asked || p->broken;
+	if (p->tokens < TOKENS_MAX)
+		p->tokens++;
+	if (p->limited) {
+		p->limited = false;
+		if (p->ev != NULL)
+			pump(p);
+	}
+	no_facts(p, now);
+	if (now - p->active_ns < QUIET_NS || p->awake) {
+		p->awake = true;
+		return true;
+	}
+	mdata_keys_forget(p->keys);
+	if (p->backlog.in_len == 0 && p->backlog.out_len == 0 &&
+	    p->backlog.grown && !p->backlog.overlong)
+		mdata_backlog_clear(&p->backlog);
+	return false;
+}
+
+void
+mdata_port_reset(struct mdata_port *p)
+{
+	mdata_session_reset(p->session);
+	mdata_backlog_clear(&p->backlog);
+	p->fed = 0;
+	p->first = 0;
+	p->skip = false;
+	if (p->ev != NULL)
+		pump(p);
+}
+
+/* ---- beginning and end ---- */
+
+static int
+init(struct mdata_port *p, struct error *err)
+{
+	p->keys = mdata_keys_create(p->zone, p->conf.uuid, p->conf.config);
+	p->session = mdata_session_create(&mdata_keys_ops, p->keys);
+	if (p->keys == NULL || p->session == NULL)
+		return error_set(err, ENOMEM, "out of memory");
+	mdata_backlog_open(&p->backlog, p->conf.backlog);
+	p->skip = p->backlog.overlong;
+	p->tokens = TOKENS_MAX;
+	/* what is there is looked at as soon as the loop runs */
+	return mevent_add_fd(p->conf.loop, p->conf.port,
+	    MEVENT_READ | MEVENT_WRITE, on_port, p, &p->ev, err);
+}
+
+int
+mdata_port_create(const struct mdata_port_conf *conf, struct mdata_port **ret,
+    struct error *err)
+{
+	size_t n = strlen(conf->zone) + 1;
+	struct mdata_port *p = alloc_zero(1, sizeof(*p) + 2 * n + 8);
+	int rc;
+
+	if (p == NULL)
+		return error_set(err, ENOMEM, "out of memory");
+	p->conf = *conf;
+	p->zone = memcpy(p + 1, conf->zone, n);
+	p->xml = p->zone + n;
+	memcpy(p->xml, conf->zone, n);
+	strcat(p->xml, ".xml");
+	rc = init(p, err);
+	if (rc < 0) {
+		p->conf.port = p->conf.config = p->conf.zones =
+		    p->conf.backlog = -1;
+		mdata_port_free(p);
+		return rc;
+	}
+	p->conf.zone = p->conf.uuid = NULL;
+	*ret = p;
+	return 0;
+}
+
+void
+mdata_port_free(struct mdata_port *p)
+{
+	if (p == NULL)
+		return;
+	mevent_delete(p->ev);
+	mdata_session_free(p->session);
+	mdata_keys_free(p->keys);
+	free(p->stamp);
+	fd_close(&p->conf.port);
+	fd_close(&p->conf.config);
+	fd_close(&p->conf.zones);
+	fd_close(&p->conf.backlog);
+	free(p);
+}
+
+const char *
+mdata_port_zone(const struct mdata_port *p)
+{
+	return p->zone;
+}
+
+bool
+mdata_port_broken(const struct mdata_port *p)
+{
+	return p->broken;
+}
+
+const struct mdata_port_counters *
+mdata_port_counters(const struct mdata_port *p)
+{
+	return &p->n;
+}
+
+const struct mdata_counters *
+mdata_port_session_counters(const struct mdata_port *p)
+{
+	return mdata_session_counters(p->session);
+}

@@ -2,6 +2,9 @@
  * zonesnap: read a zone's configuration, brand and platform for its
  * supervisor. It writes snapshot.xml into the zone's folder and the packed list
  * of zone/snap.h to standard output.
+ *
+ * zonesnap -m: the facts for the zone's guest instead, the message "facts" of
+ * docs/metadata.md but for its stamp; nothing is written.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "ipc/ipc.h"
+#include "zone/facts.h"
 #include "zone/live.h"
 #include "zone/snap.h"
 #include "zone/store.h"
@@ -16,14 +21,28 @@
 
 struct options {
 	const char *zone, *root, *brands;
+	bool facts;
 };
+
+static int
+write_packed(const struct nvlist *nvl, const char *what, struct error *err)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b, ZONE_SNAP_MAX);
+	rc = nvlist_pack(nvl, &b);
+	if (rc == 0)
+		rc = fd_write_all(STDOUT_FILENO, b.data, b.len);
+	buf_fini(&b);
+	return rc < 0 ? error_sys(err, -rc, "%s", what) : 0;
+}
 
 static int
 write_all(const struct options *o, const struct nvlist *nvl,
     const struct buf *xml, struct error *err)
 {
 	cleanup_close int dir = -1;
-	struct buf b;
 	int rc;
 
 	dir = zone_live_open(o->root, o->zone, true, err);
@@ -32,12 +51,7 @@ write_all(const struct options *o, const struct nvlist *nvl,
 	rc = zone_live_put(dir, "snapshot.xml", xml->data, xml->len, err);
 	if (rc < 0)
 		return rc;
-	buf_init(&b, ZONE_SNAP_MAX);
-	rc = nvlist_pack(nvl, &b);
-	if (rc == 0)
-		rc = fd_write_all(STDOUT_FILENO, b.data, b.len);
-	buf_fini(&b);
-	return rc < 0 ? error_sys(err, -rc, "snapshot") : 0;
+	return write_packed(nvl, "snapshot", err);
 }
 
 static int
@@ -60,6 +74,42 @@ snap(const struct options *o, struct error *err)
 	return rc;
 }
 
+static int
+copy_strs(struct nvlist *to, const struct nvlist *from, const char *name)
+{
+	const char *const *v = NULL;
+	size_t n = 0;
+	int rc = nvlist_get_strs(from, name, &v, &n);
+
+	return rc == 0 ? nvlist_add_strs(to, name, v, n) : rc;
+}
+
+static int
+facts(const struct options *o, struct error *err)
+{
+	struct nvlist *list = NULL, *msg = NULL;
+	struct zone_store *store = NULL;
+	int rc;
+
+	rc = zone_store_open(o->root, &store, err);
+	if (rc == 0)
+		rc = zone_facts_load(store, o->zone, &list, err);
+	if (rc == 0) {
+		msg = ipc_message("facts");
+		rc = msg != NULL ? copy_strs(msg, list, "keys") : -ENOMEM;
+		if (rc == 0)
+			rc = copy_strs(msg, list, "values");
+		if (rc < 0)
+			error_sys(err, -rc, "facts");
+	}
+	if (rc == 0)
+		rc = write_packed(msg, "facts", err);
+	nvlist_free(msg);
+	nvlist_free(list);
+	zone_store_close(store);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -67,23 +117,25 @@ main(int argc, char **argv)
 	struct error err = ERROR_INIT;
 	int c;
 
-	while ((c = getopt(argc, argv, "z:R:B:")) != -1) {
+	while ((c = getopt(argc, argv, "mz:R:B:")) != -1) {
 		if (c == 'z')
 			o.zone = optarg;
 		else if (c == 'R')
 			o.root = optarg;
 		else if (c == 'B')
 			o.brands = optarg;
+		else if (c == 'm')
+			o.facts = true;
 		else
 			return 2;
 	}
 	if (o.zone == NULL || optind != argc) {
 		fprintf(stderr,
-		    "usage: zonesnap -z zone [-R root] "
+		    "usage: zonesnap [-m] -z zone [-R root] "
 		    "[-B brands]\n");
 		return 2;
 	}
-	if (snap(&o, &err) == 0)
+	if ((o.facts ? facts(&o, &err) : snap(&o, &err)) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", err.text);
 	return 1;

@@ -147,6 +147,16 @@ zone_store_index(
 }
 
 int
+zone_store_read(const struct zone_store *s, const char *file, struct buf *b)
+{
+	struct error err = ERROR_INIT;
+	char path[PATH_BYTES + 128];
+	int rc = path_of(s, file, "", path, &err);
+
+	return rc == 0 ? fd_read_file(AT_FDCWD, path, b) : rc;
+}
+
+int
 zone_conf_load_file(const char *path, struct zone_conf **ret, struct buf *text,
     struct error *err)
 {

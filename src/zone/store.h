@@ -86,6 +86,12 @@ int zone_store_index(
  */
 int zone_store_load(const struct zone_store *store, const char *name,
     bool template, struct zone_conf **ret, struct buf *text, struct error *err);
+/*
+ * A further file of ROOT/etc/zones, as it is: 0, -ENOENT, ... At most b->max
+ * bytes.
+ */
+int zone_store_read(
+    const struct zone_store *store, const char *file, struct buf *b);
 /* Read a configuration from any file. */
 int zone_conf_load_file(const char *path, struct zone_conf **ret,
     struct buf *text, struct error *err);

@@ -355,3 +355,22 @@ allowed() {
 	adm -z "z$((cpus + 1))" boot
 	[ "$(allowed "z$((cpus + 1))")" = "$(head -n 1 seen)" ]
 }
+
+@test "the facts for a guest are made, and nothing is written" {
+	zone web idle "add net; set physical=net0; set ips=192.0.2.7/24; end
+		add attr; set name=alias; set type=string; set value=www; end"
+	mkdir -p "$ROOT/zones/web/config"
+	echo '{"198.51.100.0/24": "192.0.2.1"}' >"$ROOT/zones/web/config/routes.json"
+	echo 'datacenter_name here' >"$ROOT/etc/zones/host"
+	"$BUILD/cmd/zoneadmd/zonesnap" -m -z web -R "$ROOT" | tr -c '[:print:]' '\n' >facts
+	for want in facts sdc:uuid sdc:alias www sdc:hostname here \
+		'[{"interface":"net0","ip":"192.0.2.7","ips":["192.0.2.7/24"],"netmask":"255.255.255.0","model":"virtio","primary":true}]' \
+		'[{"linklocal":false,"dst":"198.51.100.0/24","gateway":"192.0.2.1"}]'; do
+		grep -qF -- "$want" facts
+	done
+	[ ! -e "$ROOT/run/zhyve/web/snapshot.xml" ]
+	echo '{"x": "192.0.2.1"}' >"$ROOT/zones/web/config/routes.json"
+	! "$BUILD/cmd/zoneadmd/zonesnap" -m -z web -R "$ROOT" 2>err >out
+	[ ! -s out ]
+	grep -qxF "routes.json: 'x' is no network, as 172.16.0.0/12" err
+}

@@ -92,7 +92,7 @@ static const struct {
 
 static int
 add_rule(scmp_filter_ctx ctx, const struct lock_rule *rule,
-    const struct lock_spec *spec, struct error *err)
+    enum lock_answer answer, struct error *err)
 {
 	int nr = seccomp_syscall_resolve_name(rule->call), r;
 	uint64_t value = rule->own_pid ? (uint64_t)getpid() : rule->arg.value;
@@ -105,8 +105,8 @@ add_rule(scmp_filter_ctx ctx, const struct lock_rule *rule,
 
 	if (nr == __NR_SCMP_ERROR)
 		return 0; /* a call that this library is too old for */
-	r = seccomp_rule_add_array(ctx, answers[answer_of(rule, spec)].action,
-	    nr, rule->arg.mask != 0, &cmp);
+	r = seccomp_rule_add_array(
+	    ctx, answers[answer].action, nr, rule->arg.mask != 0, &cmp);
 	return r == 0
 	    ? 0
 	    : error_sys(err, -r, "filter of system calls: %s", rule->call);
@@ -120,7 +120,8 @@ add_rules(scmp_filter_ctx ctx, enum lock_role role,
 
 	for (size_t i = 0; i < lock_nrules && r == 0; i++)
 		if (applies(&lock_rules[i], role, spec))
-			r = add_rule(ctx, &lock_rules[i], spec, err);
+			r = add_rule(ctx, &lock_rules[i],
+			    answer_of(&lock_rules[i], spec), err);
 	return r;
 }
 
@@ -150,9 +151,10 @@ static int export(
 	return 0;
 }
 
+/* Rows are added by 'add'. */
 static int
-make_program(enum lock_role role, const struct lock_spec *spec,
-    struct sock_fprog *ret, struct error *err)
+make_program(int (*add)(scmp_filter_ctx ctx, void *arg, struct error *err),
+    void *arg, struct sock_fprog *ret, struct error *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r;
@@ -162,10 +164,23 @@ make_program(enum lock_role role, const struct lock_spec *spec,
 	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	seccomp_syscall_priority(ctx, SCMP_SYS(ioctl), 255);
 	seccomp_syscall_priority(ctx, SCMP_SYS(futex), 200);
-	if ((r = add_rules(ctx, role, spec, err)) == 0)
+	if ((r = add(ctx, arg, err)) == 0)
 		r = export(ctx, ret, err);
 	seccomp_release(ctx);
 	return r;
+}
+
+struct role_rules {
+	enum lock_role role;
+	const struct lock_spec *spec;
+};
+
+static int
+add_role(scmp_filter_ctx ctx, void *arg, struct error *err)
+{
+	const struct role_rules *rules = arg;
+
+	return add_rules(ctx, rules->role, rules->spec, err);
 }
 
 static int
@@ -176,31 +191,22 @@ make_programs(const struct lock_spec *spec, struct error *err)
 	for (unsigned i = 0; i < ROLES && r == 0; i++) {
 		free(programs[i].filter);
 		programs[i] = (struct sock_fprog){ 0 };
-		r = make_program(i, spec, &programs[i], err);
+		r = make_program(add_role, &(struct role_rules){ i, spec },
+		    &programs[i], err);
 	}
 	return r;
 }
 
-int
-lock_calls(enum lock_role role, const struct lock_spec *spec, struct error *err)
+/* In force for the process, or for the calling thread. */
+static int
+load(const struct sock_fprog *program, bool process, struct error *err)
 {
-	unsigned flags = 0;
+	unsigned flags = process ? SECCOMP_FILTER_FLAG_TSYNC : 0;
 	long r;
 
-	if (role == LOCK_PROCESS) {
-		int made = make_programs(spec, err);
-
-		if (made != 0)
-			return made;
-		flags = SECCOMP_FILTER_FLAG_TSYNC;
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-			return error_sys(err, errno, "no_new_privs");
-	}
-	if (programs[role].filter == NULL)
-		return error_set(
-		    err, EINVAL, "lock the process before its threads");
-	r = syscall(
-	    SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &programs[role]);
+	if (process && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return error_sys(err, errno, "no_new_privs");
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program);
 	if (r == -1)
 		return error_sys(err, errno, "cannot lock system calls");
 	if (r != 0)
@@ -209,6 +215,50 @@ lock_calls(enum lock_role role, const struct lock_spec *spec, struct error *err)
 		    "own",
 		    r);
 	return 0;
+}
+
+int
+lock_calls(enum lock_role role, const struct lock_spec *spec, struct error *err)
+{
+	if (role == LOCK_PROCESS) {
+		int made = make_programs(spec, err);
+
+		if (made != 0)
+			return made;
+	}
+	if (programs[role].filter == NULL)
+		return error_set(
+		    err, EINVAL, "lock the process before its threads");
+	return load(&programs[role], role == LOCK_PROCESS, err);
+}
+
+struct own_rules {
+	const struct lock_rule *v;
+	size_t n;
+};
+
+static int
+add_own(scmp_filter_ctx ctx, void *arg, struct error *err)
+{
+	const struct own_rules *rules = arg;
+	int r = 0;
+
+	for (size_t i = 0; i < rules->n && r == 0; i++)
+		r = add_rule(ctx, &rules->v[i], rules->v[i].answer, err);
+	return r;
+}
+
+int
+lock_calls_of(const struct lock_rule *rules, size_t n, struct error *err)
+{
+	struct own_rules own = { rules, n };
+	struct sock_fprog program = { 0 };
+	int r = make_program(add_own, &own, &program, err);
+
+	if (r == 0)
+		r = load(&program, true, err);
+	free(program.filter);
+	return r;
 }
 
 int

@@ -8,6 +8,7 @@
 #define JAIL_LOCK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -31,6 +32,8 @@ struct lock_spec {
  * no Landlock (err says so).
  */
 int lock_paths(struct error *err);
+/* The same, but for these of Landlock's rights: for below passed folders. */
+int lock_paths_but(uint64_t rights, struct error *err);
 /*
  * LOCK_PROCESS is for all threads there are (TSYNC), and comes first; the
  * others are for the caller, on top, and allocate nothing; spec is that of the

@@ -36,7 +36,7 @@ static const struct {
 #define RESTRICT_TSYNC (1U << 3)
 
 static int
-confine(int abi, struct error *err)
+confine(int abi, uint64_t but, struct error *err)
 {
 	size_t i = 0;
 	cleanup_close int fd = -1;
@@ -44,7 +44,7 @@ confine(int abi, struct error *err)
 
 	while (i < ARRAY_LEN(abis) - 1 && abis[i].abi > abi)
 		i++;
-	struct rules rules = { abis[i].fs, abis[i].net, abis[i].scoped };
+	struct rules rules = { abis[i].fs & ~but, abis[i].net, abis[i].scoped };
 
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, abis[i].size, 0);
 	if (fd == -1)
@@ -56,7 +56,7 @@ confine(int abi, struct error *err)
 }
 
 int
-lock_paths(struct error *err)
+lock_paths_but(uint64_t rights, struct error *err)
 {
 	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
@@ -72,5 +72,11 @@ lock_paths(struct error *err)
 	}
 	if (abi < 1)
 		return error_sys(err, errno, "Landlock");
-	return confine(abi, err);
+	return confine(abi, rights, err);
+}
+
+int
+lock_paths(struct error *err)
+{
+	return lock_paths_but(0, err);
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 #define ROLE_VCPU 1
 #define ROLE_IO 2
 
@@ -39,5 +41,12 @@ struct lock_rule {
 
 extern const struct lock_rule lock_rules[];
 extern const size_t lock_nrules;
+
+/*
+ * A filter of these rows alone, for the process, whatever threads there are.
+ * Roles, privileges and engines are no matter. For programs that are no
+ * monitors.
+ */
+int lock_calls_of(const struct lock_rule *rules, size_t n, struct error *err);
 
 #endif

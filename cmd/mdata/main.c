@@ -1,0 +1,280 @@
+/*
+ * mdata: serves guest metadata to all zones of this host. Goes into the
+ * background, opens its socket, closes itself off, serves.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <linux/landlock.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mevent.h"
+#include "base/str.h"
+#include "calls.h"
+#include "ipc/ipc.h"
+#include "jail/service.h"
+#include "mdata/config.h"
+#include "mdata/serve.h"
+#include "zone/live.h"
+
+#define FOLDER ".mdata" /* in ROOT/run/zhyve; zones' names begin otherwise */
+#define SOCKET "sock"
+#define LOCK "lock"
+#define LINGER_NS UINT64_C(3000000000)
+#define NOFILE 65536
+#define FSIZE (16 * MiB)
+
+struct options {
+	char root[PATH_MAX];
+	bool foreground;
+	int report; /* who started us is told by it; -1: nobody */
+};
+
+struct service {
+	int dir, lock, listen;
+	struct mevent_loop *loop;
+	struct mevent *signals[2];
+	struct mdata_server *server;
+};
+
+/* It may read what was passed, and write, make and remove files there. */
+#define RIGHTS                                                             \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |    \
+	    LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
+	    (UINT64_C(1) << 14) /* truncate; newer than some headers */)
+
+#if defined(__has_feature)
+#define HAS_ASAN __has_feature(address_sanitizer)
+#else
+#define HAS_ASAN 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_ASAN
+/* Its search for leaks wants what a locked process has not. */
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+int
+__lsan_is_turned_off(void)
+{
+	return 1;
+}
+#endif
+
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: mdata [-f] [-R root]\n");
+	return 2;
+}
+
+static int
+fail(const struct error *err)
+{
+	fprintf(stderr, "mdata: %s\n", err->text);
+	return 1;
+}
+
+static int
+set_root(struct options *o, const char *root, struct error *err)
+{
+	size_t n;
+
+	if (realpath(root, o->root) == NULL)
+		return error_sys(err, errno, "root %s", root);
+	n = strlen(o->root);
+	if (n > 0 && o->root[n - 1] == '/')
+		o->root[n - 1] = '\0';
+	return 0;
+}
+
+/* ---- the service ---- */
+
+/* 1: there is one already. */
+static int
+open_socket(struct service *s, const char *root, struct error *err)
+{
+	int rc;
+
+	s->dir = zone_live_open(root, FOLDER, true, err);
+	if (s->dir < 0)
+		return s->dir;
+	s->lock = openat(s->dir, LOCK,
+	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (s->lock < 0)
+		return error_sys(err, errno, "%s", LOCK);
+	rc = fd_lock_ofd(s->lock, true);
+	if (rc < 0)
+		return rc == -EAGAIN ? 1 : error_sys(err, -rc, "%s", LOCK);
+	/* it removes its socket when it ends */
+	if (fchown(s->dir, MDATA_UID, MDATA_UID) != 0)
+		return error_sys(err, errno, "%s", FOLDER);
+	s->listen = ipc_listen(s->dir, SOCKET, SOCK_SEQPACKET, err);
+	return s->listen < 0 ? s->listen : 0;
+}
+
+static void
+on_signal(void *arg, int signo)
+{
+	mevent_loop_stop(arg);
+}
+
+static int
+prepare(struct service *s, const char *root, struct error *err)
+{
+	static const int signals[] = { SIGTERM, SIGINT };
+	struct mdata_server_conf conf = { .uid = geteuid(),
+		.linger_ns = root[0] != '\0' ? LINGER_NS : 0 };
+	int rc;
+
+	rc = mevent_loop_create(&s->loop, err);
+	for (size_t i = 0; i < ARRAY_LEN(signals) && rc == 0; i++)
+		rc = mevent_add_signal(s->loop, signals[i], on_signal, s->loop,
+		    &s->signals[i], err);
+	conf.loop = s->loop;
+	conf.listen = s->listen;
+	if (rc == 0)
+		rc = mdata_server_create(&conf, &s->server, err);
+	/* it would look for a seed in /dev */
+	json_object_seed(0);
+	return rc;
+}
+
+static int
+confine(struct error *err)
+{
+	const struct jail_service spec = { .uid = MDATA_UID,
+		.nofile = NOFILE,
+		.fsize = FSIZE,
+		.rights = RIGHTS,
+		.calls = mdata_calls,
+		.ncalls = mdata_ncalls };
+	int rc = jail_service_enter(&spec, err);
+
+	if (rc > 0)
+		log_warn("mdata", "%s", err->text);
+	return rc < 0 ? rc : 0;
+}
+
+static void
+finish(struct service *s)
+{
+	if (s->listen >= 0)
+		(void)unlinkat(s->dir, SOCKET, 0);
+	mdata_server_free(s->server);
+	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
+		mevent_delete(s->signals[i]);
+	mevent_loop_destroy(s->loop);
+	fd_close(&s->listen);
+	fd_close(&s->lock);
+	fd_close(&s->dir);
+}
+
+static void
+tell(struct options *o, const char *text)
+{
+	if (o->report < 0)
+		return;
+	(void)fd_write_all(o->report, text, strlen(text) + 1);
+	fd_close(&o->report);
+}
+
+static int
+serve(struct options *o)
+{
+	struct service s = { .dir = -1, .lock = -1, .listen = -1 };
+	struct error err = ERROR_INIT;
+	int rc;
+
+	rc = open_socket(&s, o->root, &err);
+	if (rc == 0)
+		rc = prepare(&s, o->root, &err);
+	if (rc == 0)
+		rc = confine(&err);
+	if (rc < 0 && o->report < 0)
+		fail(&err);
+	tell(o, rc < 0 ? err.text : "");
+	if (rc == 0) {
+		log_info("mdata", "serves");
+		rc = mevent_loop_run(s.loop);
+	}
+	finish(&s);
+	return rc < 0 ? 1 : 0;
+}
+
+/* ---- the background ---- */
+
+static void
+let_go(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	setsid();
+	if (chdir("/") != 0 || null < 0)
+		_exit(1);
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	if (null > 2)
+		close(null);
+}
+
+static int
+background(struct options *o)
+{
+	struct error err = ERROR_INIT;
+	int pair[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(pair, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
+		error_sys(&err, errno, "cannot go into the background");
+		return fail(&err);
+	}
+	if (pid == 0) {
+		close(pair[0]);
+		let_go();
+		o->report = pair[1];
+		_exit(serve(o));
+	}
+	close(pair[1]);
+	n = fd_read_full(pair[0], err.text, sizeof(err.text) - 1);
+	if (n == 1)
+		return 0;
+	if (n <= 0)
+		error_set(&err, EIO, "the server ended early");
+	return fail(&err);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { .report = -1 };
+	struct error err = ERROR_INIT;
+	const char *root = "";
+	int c;
+
+	/* what the caller had open is none of ours */
+	close_range(3, ~0U, 0);
+	while ((c = getopt(argc, argv, "fR:")) != -1) {
+		if (c == 'R')
+			root = optarg;
+		else if (c == 'f')
+			o.foreground = true;
+		else
+			return usage();
+	}
+	if (optind != argc)
+		return usage();
+	if (root[0] != '\0' && set_root(&o, root, &err) < 0)
+		return fail(&err);
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	return o.foreground ? serve(&o) : background(&o);
+}

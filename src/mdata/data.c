@@ -255,12 +255,19 @@ mdata_data_set(struct mdata_data *d, enum mdata_map map, const char *key,
 
 /* ---- change ---- */
 
-/* What root makes belongs to the server as well. */
+/*
+ * What root makes belongs to the server as well; what the server put there
+ * under that name, a link to somebody's file, does not.
+ */
 static int
 give_to_owner(int dir, int fd)
 {
 	struct stat st;
 
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return -EINVAL;
 	if (fstat(dir, &st) != 0)
 		return -errno;
 	if (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) != 0)

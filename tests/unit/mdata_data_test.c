@@ -277,6 +277,27 @@ owned(void)
 	drop_dir(dir);
 }
 
+/* Somebody's file, linked in there as the lock, is not given away. */
+static void
+links(void)
+{
+	int dir = make_dir();
+	struct stat st;
+
+	tap_check_int(mkdirat(dir, "x", 0700), 0);
+	close(openat(dir, "x/file", O_CREAT | O_WRONLY, 0600));
+	tap_check_int(linkat(dir, "x/file", dir, ".lock", 0), 0);
+	if (geteuid() == 0)
+		tap_check_int(fchown(dir, 12345, 12346), 0);
+	tap_check_int(
+	    mdata_data_update(dir, false, leave, NULL, NULL), -EINVAL);
+	tap_check_int(fstatat(dir, "x/file", &st, 0), 0);
+	tap_check_int(st.st_uid, geteuid());
+	tap_check_int(unlinkat(dir, "x/file", 0), 0);
+	tap_check_int(unlinkat(dir, "x", AT_REMOVEDIR), 0);
+	drop_dir(dir);
+}
+
 static void
 limits(void)
 {
@@ -389,5 +410,6 @@ killed(void)
 static const struct tap_test tests[] = { TAP_TEST(reads), TAP_TEST(refuses),
 	TAP_TEST(no_files), TAP_TEST(changes),
 	TAP_TEST(keeps_what_it_does_not_know), TAP_TEST(locks), TAP_TEST(owned),
-	TAP_TEST(limits), TAP_TEST(nul_is_a_byte), TAP_TEST(killed) };
+	TAP_TEST(links), TAP_TEST(limits), TAP_TEST(nul_is_a_byte),
+	TAP_TEST(killed) };
 TAP_MAIN(tests)

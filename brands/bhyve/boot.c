@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "machine.h"
+#include "once.h"
 #include "zone/hook.h"
 #include "zone/store.h"
 
@@ -77,6 +78,10 @@ main(int argc, char **argv)
 	snprintf(snapshot, sizeof(snapshot), "/proc/self/fd/%d", ZONE_HOOK_FD);
 	if (zone_conf_load_file(snapshot, &conf, NULL, &err) < 0)
 		return fail(&err);
+	if (once_apply(&conf, argv + 3, &err) < 0) {
+		zone_conf_free(conf);
+		return fail(&err);
+	}
 	req = (struct boot_request){ conf, argv[2], argv + 3 };
 	if (machine_describe(&req, &cmd, &err) < 0)
 		status = fail(&err);

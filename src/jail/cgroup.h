@@ -35,6 +35,12 @@ struct jail_limits {
 	const char *cpus; /* cpu list; dedicated-cpu */
 };
 
+/*
+ * From the "limits" of zone/snap.h, which may be NULL; cpus is not touched.
+ * I/O weights are brought into their range.
+ */
+void jail_limits_read(const struct nvlist *nvl, struct jail_limits *ret);
+
 struct jail_usage {
 	uint64_t cpu_ns; /* since the group was made */
 	uint64_t memory; /* bytes charged: guest memory, page cache */

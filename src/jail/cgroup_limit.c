@@ -17,6 +17,32 @@
 #define QUOTA_MIN_US 1000
 #define TEXT_MAX 256
 
+void
+jail_limits_read(const struct nvlist *nvl, struct jail_limits *l)
+{
+	const struct {
+		const char *name;
+		uint64_t *to;
+	} rows[] = {
+		{ "cpu_shares", &l->cpu_shares },
+		{ "cpu_cap", &l->cpu_cap },
+		{ "physical", &l->physical },
+		{ "locked", &l->locked },
+		{ "swap", &l->swap },
+		{ "lwps", &l->lwps },
+		{ "processes", &l->processes },
+		{ "io_weight", &l->io_weight },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		*rows[i].to = JAIL_UNLIMITED;
+		if (nvl != NULL)
+			(void)nvlist_get_u64(nvl, rows[i].name, rows[i].to);
+	}
+	if (l->io_weight != JAIL_UNLIMITED)
+		l->io_weight = MAX(MIN(l->io_weight, 1000), 1);
+}
+
 /* The value as the kernel wants it, "no limit" included. */
 typedef int (*form_fn)(
     const struct jail_limits *l, uint64_t v, char *buf, size_t size);

@@ -211,9 +211,9 @@ add_privs(struct snap *s)
 
 /* "2" or "1-4" */
 static int
-add_cpus(const struct snap *s, struct nvlist *limits)
+add_cpus(const struct zone_conf *conf, struct nvlist *limits)
 {
-	const char *text = zone_conf_lookup(s->conf, "dedicated-cpu", "ncpus");
+	const char *text = zone_conf_lookup(conf, "dedicated-cpu", "ncpus");
 	unsigned long min, max;
 	char *end;
 	int rc;
@@ -227,8 +227,8 @@ add_cpus(const struct snap *s, struct nvlist *limits)
 	return rc == 0 ? nvlist_add_u64(limits, "cpus_max", max) : rc;
 }
 
-static int
-add_limits(struct snap *s)
+int
+zone_snap_limits(const struct zone_conf *conf, struct nvlist **ret)
 {
 	static const struct {
 		const char *name, *rctl;
@@ -242,20 +242,32 @@ add_limits(struct snap *s)
 		{ "processes", "zone.max-processes" },
 		{ "io_weight", "zone.zfs-io-priority" },
 	};
-	const char *cap =
-	    zone_conf_lookup(s->conf, "capped-memory", "physical");
+	const char *cap = zone_conf_lookup(conf, "capped-memory", "physical");
 	struct nvlist *limits = nvlist_create();
 	uint64_t v = 0;
 	int rc = limits != NULL ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++)
-		if (zone_conf_limit(s->conf, rows[i].rctl, &v) == 0)
+		if (zone_conf_limit(conf, rows[i].rctl, &v) == 0)
 			rc = nvlist_add_u64(limits, rows[i].name, v);
 	if (rc == 0 && cap != NULL &&
 	    zone_type_number(ZONE_SIZE, 0, cap, &v) == 0)
 		rc = nvlist_add_u64(limits, "physical", v);
 	if (rc == 0)
-		rc = add_cpus(s, limits);
+		rc = add_cpus(conf, limits);
+	if (rc < 0)
+		nvlist_free(limits);
+	else
+		*ret = limits;
+	return rc;
+}
+
+static int
+add_limits(struct snap *s)
+{
+	struct nvlist *limits = NULL;
+	int rc = zone_snap_limits(s->conf, &limits);
+
 	if (rc == 0)
 		rc = nvlist_add_list(s->nvl, "limits", limits);
 	nvlist_free(limits);

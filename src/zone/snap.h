@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/nvlist.h"
+#include "zone/conf.h"
 #include "zone/store.h"
 
 #define ZONE_SNAP_MAX (1U << 20) /* bytes of a packed one */
@@ -30,5 +31,8 @@
  */
 int zone_snap_make(struct zone_store *store, const char *brands,
     const char *name, struct nvlist **ret, struct buf *xml, struct error *err);
+
+/* The "limits" of a configuration alone; the caller frees them. */
+int zone_snap_limits(const struct zone_conf *conf, struct nvlist **ret);
 
 #endif

@@ -59,28 +59,9 @@ static void
 get_limits(struct sup *sup, struct jail_limits *l)
 {
 	const struct nvlist *nvl = NULL;
-	const struct {
-		const char *name;
-		uint64_t *to;
-	} rows[] = {
-		{ "cpu_shares", &l->cpu_shares },
-		{ "cpu_cap", &l->cpu_cap },
-		{ "physical", &l->physical },
-		{ "locked", &l->locked },
-		{ "swap", &l->swap },
-		{ "lwps", &l->lwps },
-		{ "processes", &l->processes },
-		{ "io_weight", &l->io_weight },
-	};
 
 	(void)nvlist_get_list(sup->snap, "limits", &nvl);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		*rows[i].to = JAIL_UNLIMITED;
-		if (nvl != NULL)
-			(void)nvlist_get_u64(nvl, rows[i].name, rows[i].to);
-	}
-	if (l->io_weight != JAIL_UNLIMITED)
-		l->io_weight = MAX(MIN(l->io_weight, 1000), 1);
+	jail_limits_read(nvl, l);
 	l->cpus = sup->cpus[0] != '\0' ? sup->cpus : NULL;
 }
 

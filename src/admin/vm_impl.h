@@ -1,0 +1,80 @@
+/*
+ * What the files of VMs share.
+ */
+#ifndef ADMIN_VM_IMPL_H
+#define ADMIN_VM_IMPL_H
+
+#include "admin/impl.h"
+#include "admin/vm.h"
+#include "store/volume.h"
+#include "zone/xmldoc.h"
+
+/* A VM at work on: its lock, its configuration as it was read, its pools. */
+struct vm_work {
+	struct admin *a;
+	const struct vm *vm;
+	int lock; /* -1: none */
+	struct zone_conf *conf;
+	struct buf base; /* bytes of conf */
+	struct volume_pools *pools;
+};
+/* Lock, read, in one of these states (mask of 1 << state). */
+int vm_work_begin(struct vm_work *w, struct admin *a, const struct vm *vm,
+    unsigned states, const char *what, struct error *err);
+void vm_work_end(struct vm_work *w);
+/* Verify and write the configuration. */
+int vm_work_save(struct vm_work *w, struct zone_conf *conf, struct error *err);
+
+/* The pool of the VM itself. Free it. */
+char *vm_pool(const struct zone_conf *conf);
+/* Verify against its brand. */
+int vm_verify(struct admin *a, const struct zone_conf *conf, struct error *err);
+/* Set autoboot, if it is another. */
+int vm_set_autoboot(
+    struct admin *a, const struct vm *vm, bool on, struct error *err);
+/* A random UUID. */
+int vm_uuid(char ret[ZONE_UUID_LEN + 1], struct error *err);
+
+/* ---- disks ---- */
+
+/* The image's size in bytes, and where its disk is. -ENOENT */
+int vm_image(struct admin *a, const char *uuid, uint64_t *ret_size,
+    char path[ADMIN_PATH], struct error *err);
+/*
+ * Complete the disks of a manifest: sizes of images, UUIDs, paths, of the VM
+ * 'uuid'. taken (may be NULL): a configuration whose volumes are not to be hit.
+ */
+int vm_disks_complete(struct admin *a, json_t *disks, const char *uuid,
+    const char *pool, const struct zone_conf *taken, struct error *err);
+/* Make the volume of a disk that is complete; nothing for what is there. */
+int vm_disk_make(struct admin *a, const struct volume_pools *pools,
+    const json_t *disk, struct error *err);
+/* Its volume of this VM, if it is one. */
+int vm_disk_remove(const struct volume_pools *pools, const char *uuid,
+    const char *path, struct error *err);
+
+/* ---- files beside the configuration ---- */
+
+/* ZONEPATH/config, made if it is not there. A descriptor. */
+int vm_config_dir(struct admin *a, const struct zone_conf *conf, bool make,
+    struct error *err);
+/* customer_metadata, internal_metadata, tags or routes. New reference. */
+int vm_file_get(int dir, const char *which, json_t **ret, struct error *err);
+/*
+ * Set the members of 'set', then remove the keys of 'remove'; each may be NULL.
+ */
+int vm_file_change(int dir, const char *which, const json_t *set,
+    const json_t *remove, struct error *err);
+
+/*
+ * Limits of a zone that runs, made those of conf; of memory at least those of
+ * 'least' (may be NULL).
+ */
+int vm_apply(struct admin *a, const char *zone, const struct zone_conf *conf,
+    const struct zone_conf *least, struct error *err);
+
+/* Everything of it, in any state but running. The lock is not held. */
+int vm_remove(
+    struct admin *a, const char *name, const char *uuid, struct error *err);
+
+#endif

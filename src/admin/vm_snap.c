@@ -1,0 +1,213 @@
+/*
+ * Snapshots of VMs: of all its volumes in each pool, and of its metadata.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "admin/vm_impl.h"
+#include "base/alloc.h"
+#include "base/str.h"
+#include "zone/assign.h"
+
+#define POOLS_MAX 16
+
+struct pools_of {
+	char name[POOLS_MAX][POOL_NAME_MAX + 1];
+	size_t n;
+};
+
+static int
+add_pool(struct pools_of *p, const char *name, struct error *err)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->name[i], name) == 0)
+			return 0;
+	if (p->n == POOLS_MAX)
+		return error_set(
+		    err, E2BIG, "disks in more than %d pools", POOLS_MAX);
+	if (str_format(p->name[p->n], sizeof(p->name[0]), "%s", name) < 0)
+		return error_set(err, EINVAL, "'%.64s' is no pool", name);
+	p->n++;
+	return 0;
+}
+
+/* The VM's own first. */
+static int
+find_pools(const struct vm_work *w, struct pools_of *ret, struct error *err)
+{
+	cleanup_free char *own = vm_pool(w->conf);
+	const struct zone_res *res;
+	struct volume_id id;
+	size_t at = ZONE_NEW;
+	int rc;
+
+	ret->n = 0;
+	if (own == NULL)
+		return error_set(err, ENOMEM, "out of memory");
+	rc = add_pool(ret, own, err);
+	while (rc == 0 && (res = zone_conf_next_disk(w->conf, &at)) != NULL)
+		if (volume_parse(zone_res_disk_path(res), &id) == 0 &&
+		    strcmp(id.zone, w->vm->uuid) == 0)
+			rc = add_pool(ret, id.pool, err);
+	return rc;
+}
+
+/* ---- create ---- */
+
+static int
+check_atomic(
+    const struct vm_work *w, const struct pools_of *p, struct error *err)
+{
+	bool atomic = p->n == 1 && volume_pool_atomic(w->pools, p->name[0]);
+
+	if (atomic || w->vm->state == ZONE_STATE_INSTALLED)
+		return 0;
+	return error_set(err, EBUSY,
+	    "VM %s is running, and its pools cannot keep one moment of all "
+	    "its disks: stop it first",
+	    w->vm->name);
+}
+
+int
+vm_snapshot(
+    struct admin *a, const struct vm *vm, const char *name, struct error *err)
+{
+	static const unsigned states =
+	    ADMIN_IN(INSTALLED) | ADMIN_IN(READY) | ADMIN_IN(RUNNING);
+	struct error late = ERROR_INIT;
+	struct pools_of p;
+	struct vm_work w;
+	size_t i = 0;
+	int rc;
+
+	rc = vm_work_begin(&w, a, vm, states, "a snapshot", err);
+	if (rc < 0)
+		return rc;
+	rc = find_pools(&w, &p, err);
+	if (rc == 0)
+		rc = check_atomic(&w, &p, err);
+	while (rc == 0 && i < p.n) {
+		rc = snapshot_create(w.pools, p.name[i], vm->uuid, name, err);
+		i += rc == 0;
+	}
+	while (rc < 0 && i > 0)
+		(void)snapshot_delete(
+		    w.pools, p.name[--i], vm->uuid, name, &late);
+	vm_work_end(&w);
+	return rc;
+}
+
+/* ---- delete, roll back ---- */
+
+static int
+has_snapshot(struct vm_work *w, const char *name, struct error *err)
+{
+	cleanup_free char *own = vm_pool(w->conf);
+	struct snapshot_list l = { NULL };
+	int rc;
+
+	if (own == NULL)
+		return error_set(err, ENOMEM, "out of memory");
+	rc = snapshot_list(w->pools, own, w->vm->uuid, &l, err);
+	if (rc < 0)
+		return rc;
+	rc = -ENOENT;
+	for (size_t i = 0; i < l.n; i++)
+		if (strcmp(l.v[i].name, name) == 0)
+			rc = 0;
+	snapshot_list_free(&l);
+	return rc == 0 ? 0
+		       : error_set(err, ENOENT, "VM %s has no snapshot '%.64s'",
+			     w->vm->name, name);
+}
+
+static int
+each_pool(struct vm_work *w, const char *name,
+    int (*fn)(const struct volume_pools *pools, const char *pool,
+	const char *zone, const char *name, struct error *err),
+    struct error *err)
+{
+	struct pools_of p;
+	int rc = has_snapshot(w, name, err);
+
+	if (rc == 0)
+		rc = find_pools(w, &p, err);
+	/* the VM's own pool last: what is half done can be done again */
+	for (size_t i = rc == 0 ? p.n : 0; i > 0; i--) {
+		rc = fn(w->pools, p.name[i - 1], w->vm->uuid, name, err);
+		/* a disk that came after the snapshot */
+		if (rc == -ENOENT && i > 1)
+			rc = 0;
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+int
+vm_snapshot_delete(
+    struct admin *a, const struct vm *vm, const char *name, struct error *err)
+{
+	static const unsigned states =
+	    ADMIN_IN(INSTALLED) | ADMIN_IN(READY) | ADMIN_IN(RUNNING);
+	struct vm_work w;
+	int rc = vm_work_begin(&w, a, vm, states, "a snapshot", err);
+
+	if (rc < 0)
+		return rc;
+	rc = each_pool(&w, name, snapshot_delete, err);
+	vm_work_end(&w);
+	return rc;
+}
+
+static int
+roll_back(
+    struct admin *a, const struct vm *vm, const char *name, struct error *err)
+{
+	struct vm_work w;
+	int rc;
+
+	rc = vm_work_begin(&w, a, vm, ADMIN_IN(INSTALLED), "a rollback", err);
+	if (rc < 0)
+		return rc;
+	rc = each_pool(&w, name, snapshot_rollback, err);
+	vm_work_end(&w);
+	return rc;
+}
+
+/* Is it there at all? Else nobody's VM is stopped for it. */
+static int
+check_name(
+    struct admin *a, const struct vm *vm, const char *name, struct error *err)
+{
+	struct vm_work w;
+	int rc = vm_work_begin(&w, a, vm, UINT_MAX, "a rollback", err);
+
+	if (rc < 0)
+		return rc;
+	rc = has_snapshot(&w, name, err);
+	vm_work_end(&w);
+	return rc;
+}
+
+int
+vm_rollback(
+    struct admin *a, const struct vm *vm, const char *name, struct error *err)
+{
+	const struct admin_request halt = { .command = "halt" };
+	const struct admin_request boot = { .command = "boot" };
+	bool ran = vm->state > ZONE_STATE_INSTALLED;
+	struct error late = ERROR_INIT;
+	int rc = check_name(a, vm, name, err), again;
+
+	if (rc == 0 && ran)
+		rc = admin_request(a, vm->name, &halt, NULL, err);
+	if (rc < 0)
+		return rc;
+	rc = roll_back(a, vm, name, err);
+	if (!ran)
+		return rc;
+	again = admin_request(a, vm->name, &boot, NULL, rc == 0 ? err : &late);
+	return rc < 0 ? rc : again;
+}

@@ -262,7 +262,9 @@ session_verify(struct session *s, struct error *err)
 		rc = brand_verify(s, brand, err);
 	zone_brand_free(brand);
 	if (rc == 0 &&
-	    zone_store_conflict(s->store, s->name, s->conf, &other) == -EEXIST)
+	    (zone_store_conflict(s->store, s->name, s->conf, &other) ==
+		    -EEXIST ||
+		zone_store_macs(s->store, s->name, s->conf, &other) == -EEXIST))
 		fprintf(stderr, "zonecfg: warning: %s\n", other.text);
 	return rc;
 }

@@ -39,6 +39,9 @@ int admin_load(struct admin *a, const char *zone, struct zone_conf **ret,
 /* A mask of 1 << state; 'what' is not possible in others. */
 int admin_check_state(struct admin *a, const char *zone, unsigned states,
     const char *what, struct error *err);
+/* Does the host have what the zone's nets name? */
+int admin_check_nets(
+    struct admin *a, const struct zone_conf *conf, struct error *err);
 int admin_make_zonepath(const char *path, struct error *err);
 #define ADMIN_IN(state) (1U << ZONE_STATE_##state)
 

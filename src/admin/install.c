@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "base/tree.h"
 #include "ipc/ipc.h"
+#include "zone/assign.h"
 #include "zone/brand.h"
 #include "zone/hook.h"
 #include "zone/verify.h"
@@ -148,6 +149,10 @@ admin_load(struct admin *a, const char *zone, struct zone_conf **ret,
 	if (rc == 0)
 		rc = zone_store_conflict(a->store, zone, conf, err);
 	if (rc == 0)
+		rc = zone_store_macs(a->store, zone, conf, err);
+	if (rc == 0)
+		rc = admin_check_nets(a, conf, err);
+	if (rc == 0)
 		rc = admin_hook(a, conf, "verify_adm", NULL, err);
 	zone_brand_free(brand);
 	if (rc < 0)
@@ -182,12 +187,16 @@ admin_verify(struct admin *a, const char *zone, struct error *err)
 	struct zone_conf *conf = NULL;
 	struct admin_zone z;
 	char path[ADMIN_PATH];
+	bool changed;
 	int rc;
 
 	rc = admin_find(a, zone, &z, err);
 	if (rc < 0)
 		return rc;
 	rc = admin_load(a, zone, &conf, path, err);
+	/* what a boot would choose; it is not kept */
+	if (rc == 0)
+		rc = zone_assign(conf, &changed, err);
 	zone_conf_free(conf);
 	admin_zone_fini(&z);
 	return rc;

@@ -53,6 +53,15 @@ struct zone_nic {
 /* Errors name the property and the value; the caller adds the resource. */
 int zone_nic_read(
     const struct zone_res *net, struct zone_nic *ret, struct error *err);
+struct zone_nics {
+	struct zone_nic *v; /* as long as the configuration lives */
+	size_t n;
+};
+/* All nets; a single one is the primary one. Errors name the net. */
+int zone_nics_read(
+    const struct zone_conf *conf, struct zone_nics *ret, struct error *err);
+void zone_nics_fini(struct zone_nics *nics);
+
 /*
  * Nothing says which addresses the guest has: it asks for them (DHCP), and what
  * it gets is learned.

@@ -16,45 +16,6 @@
 
 #define SHOWN 64 /* characters of a value in an error */
 
-int
-zone_nics_read(
-    const struct zone_conf *conf, struct zone_nics *ret, struct error *err)
-{
-	const struct zone_rtype *net = zone_rtype_find("net");
-	struct zone_nics nics = { NULL, 0 };
-	const struct zone_res *r;
-	size_t n = 0;
-	int rc = 0;
-
-	for (r = zone_conf_next(conf, net, NULL); r != NULL;
-	     r = zone_conf_next(conf, net, r))
-		n++;
-	nics.v = alloc_zero(n + 1, sizeof(*nics.v));
-	if (nics.v == NULL)
-		return error_set(err, ENOMEM, "out of memory");
-	for (r = zone_conf_next(conf, net, NULL); r != NULL && rc == 0;
-	     r = zone_conf_next(conf, net, r)) {
-		rc = zone_nic_read(r, &nics.v[nics.n++], err);
-		if (rc < 0)
-			rc = error_prefix(
-			    err, "net %.64s", zone_res_get(r, "physical"));
-	}
-	if (n == 1)
-		nics.v[0].primary = true;
-	if (rc < 0)
-		zone_nics_fini(&nics);
-	else
-		*ret = nics;
-	return rc;
-}
-
-void
-zone_nics_fini(struct zone_nics *nics)
-{
-	free(nics->v);
-	*nics = (struct zone_nics){ NULL, 0 };
-}
-
 /* What stands in the brackets of "nics[...]". */
 static bool
 bracketed(const char *text, const char *name, char *buf, size_t size)

@@ -367,6 +367,8 @@ zone_snap_make(struct zone_store *store, const char *brands, const char *name,
 	e = zone_index_find(ix, name);
 	rc = e != NULL ? load_assigned(store, name, &conf, err)
 		       : error_set(err, ENOENT, "there is no zone '%s'", name);
+	if (rc == 0)
+		rc = zone_store_macs(store, name, conf, err);
 	/* hooks see the UUID that the index keeps, too */
 	if (rc == 0 && e->uuid[0] != '\0')
 		rc = zone_conf_set_text(conf, "uuid", e->uuid, err);

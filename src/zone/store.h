@@ -120,6 +120,12 @@ int zone_store_move(struct zone_store *store, struct zone_conf *conf,
  */
 int zone_store_conflict(const struct zone_store *store, const char *name,
     const struct zone_conf *conf, struct error *err);
+/*
+ * Does a zone that is installed, other than 'name', have the Ethernet address
+ * of one of conf's nets? -EEXIST: the error says which zone and net.
+ */
+int zone_store_macs(const struct zone_store *store, const char *name,
+    const struct zone_conf *conf, struct error *err);
 /* Register a NAME.xml that is there already. */
 int zone_store_register(
     struct zone_store *store, const char *name, struct error *err);

@@ -334,7 +334,7 @@ static const struct zone_prop cloud_init_props[] = {
 	    .aliases = "sshkey", .help = "public key, or a file with keys" },
 	{ "resolvers", ZONE_HOSTS, ENABLED_BY_BRAND, .xml = "resolvers",
 	    .aliases = "resolvers", .help = "name servers, commas between" },
-	{ "dns-domain", ZONE_STRING, ENABLED_BY_BRAND, .xml = "dns-domain",
+	{ "dns-domain", ZONE_HOSTNAME, ENABLED_BY_BRAND, .xml = "dns-domain",
 	    .aliases = "dns-domain", .help = "domain to search" },
 	{ NULL },
 };

@@ -44,6 +44,8 @@
 	    "at most 63")                                                      \
 	X(IDENT, "name",                                                       \
 	    "a letter or digit, then letters, digits, '-', '_', '.'")          \
+	X(HOSTNAME, "host name",                                               \
+	    "parts of letters, digits and '-', 1 to 63 each, '.' between")     \
 	X(PRIVS, "privileges", "as default,-net_access")                       \
 	X(ADDR, "address", "an IP address, with or without /prefix")           \
 	X(ADDRS, "addresses", "IP addresses, commas between")                  \

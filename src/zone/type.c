@@ -427,6 +427,25 @@ check_ident(struct check *c)
 	return is_name(c->text, "-_.") && strlen(c->text) < 256 ? 0 : wrong(c);
 }
 
+/* RFC 1123, 2.1 */
+static int
+check_hostname(struct check *c)
+{
+	const char *list = c->text, *s;
+	size_t n;
+
+	if (strlen(c->text) > 253)
+		return wrong(c);
+	while ((s = zone_word(&list, '.', &n)) != NULL) {
+		if (n < 1 || n > 63 || s[0] == '-' || s[n - 1] == '-')
+			return wrong(c);
+		for (size_t i = 0; i < n; i++)
+			if (!isalnum((unsigned char)s[i]) && s[i] != '-')
+				return wrong(c);
+	}
+	return 0;
+}
+
 static int
 check_privs(struct check *c)
 {
@@ -544,6 +563,7 @@ static int (*const checks[])(struct check *) = {
 	[ZONE_TOPOLOGY] = check_topology,
 	[ZONE_ZONENAME] = check_zonename,
 	[ZONE_IDENT] = check_ident,
+	[ZONE_HOSTNAME] = check_hostname,
 	[ZONE_PRIVS] = check_privs,
 	[ZONE_ADDR] = check_addrs,
 	[ZONE_ADDRS] = check_addrs,

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/str.h"
 #include "zone/impl.h"
 #include "zone/type.h"
@@ -218,6 +219,17 @@ rule_net(const struct verify *v)
 }
 
 static int
+rule_nics(const struct verify *v)
+{
+	const struct zone_rtype *net = zone_rtype_find("net");
+
+	if (v->brand == NULL ||
+	    !zone_brand_allows(v->brand, net, zone_prop_row(net, "ips")))
+		return 0;
+	return zone_verify_nets(v->conf, v->err);
+}
+
+static int
 rule_rctl(const struct verify *v)
 {
 	const struct zone_prop *row =
@@ -287,6 +299,52 @@ attr_alias(const struct verify *v, const struct zone_res *r)
 	return 0;
 }
 
+/*
+ * Attrs that say what the guest is told (zone/facts.h) and are no row. Only for
+ * brands that tell.
+ */
+static int
+attr_fact(const struct verify *v, const struct zone_res *r)
+{
+	static const struct {
+		const char *name;
+		enum zone_type type;
+		bool list; /* commas between */
+	} facts[] = {
+		{ "hostname", ZONE_HOSTNAME },
+		{ "owner-uuid", ZONE_UUID },
+		{ "image-uuid", ZONE_UUID },
+		{ "dataset-uuid", ZONE_UUID },
+		{ "internal-metadata-namespaces", ZONE_IDENT, .list = true },
+	};
+	const struct zone_rtype *tell = zone_rtype_find("cloud-init");
+	const char *name = zone_res_get(r, "name"), *word;
+	const char *value = zone_res_get(r, "value");
+	size_t n = 0;
+	int rc = 0;
+
+	if (value[0] == '\0' || v->brand == NULL ||
+	    !zone_brand_allows(v->brand, tell, NULL))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+		if (!is(name, facts[i].name))
+			continue;
+		while (rc == 0 &&
+		    (word = zone_word(
+			 &value, facts[i].list ? ',' : '\0', &n)) != NULL) {
+			cleanup_free char *one = alloc_strndup(word, n);
+			cleanup_free char *kept = NULL;
+
+			if (one == NULL)
+				return error_set(
+				    v->err, ENOMEM, "out of memory");
+			rc = zone_type_check(
+			    facts[i].type, NULL, one, &kept, v->err);
+		}
+	}
+	return rc < 0 ? error_prefix(v->err, "attr %s: value", name) : 0;
+}
+
 static int
 rule_attr(const struct verify *v)
 {
@@ -296,11 +354,26 @@ rule_attr(const struct verify *v)
 	{
 		rc = attr_type(v, r);
 		if (rc == 0)
+			rc = attr_fact(v, r);
+		if (rc == 0)
 			rc = attr_alias(v, r);
 		if (rc < 0)
 			break;
 	}
 	return rc;
+}
+
+/* What a resource is called: its first required property. */
+static const char *
+name_of(const struct zone_res *r)
+{
+	const struct zone_prop *p = zone_res_type(r)->props;
+
+	while (p->name != NULL && (p->flags & ZP_REQUIRED) == 0)
+		p++;
+	return p->name != NULL && zone_res_count(r, p) > 0
+	    ? zone_res_value(r, p, 0)->text[0]
+	    : "";
 }
 
 static int
@@ -312,12 +385,14 @@ pair_check(const struct verify *v, const struct zone_res *r,
 	cleanup_free char *kept = NULL;
 	const char *said;
 
-	if (p == NULL)
+	/* SmartOS leaves nothing behind where a NIC has none */
+	if (p == NULL ||
+	    (pair->text[1][0] == '\0' && strcmp(t->name, "net") == 0))
 		return 0;
 	if (zone_type_check(p->type, p->range, pair->text[1], &kept, v->err) <
 	    0)
 		return error_prefix(v->err, "%s %.128s: property %s", t->name,
-		    zone_res_value(r, t->props, 0)->text[0], pair->text[0]);
+		    name_of(r), pair->text[0]);
 	if (zone_prop_find(t, p->name) == NULL)
 		return 0;
 	said = zone_res_get(r, p->name);
@@ -485,6 +560,7 @@ zone_verify(const struct zone_conf *conf, const struct zone_brand *brand,
 		rule_rctl,
 		rule_attr,
 		rule_pairs,
+		rule_nics,
 		rule_boot,
 		rule_slots,
 		rule_cpu,

@@ -18,7 +18,7 @@ MAY = {
     "zone": {"base"},
     "jail": {"base"},
     "zoneadmd": {"zone", "ipc", "jail", "link", "store", "base"},
-    "admin": {"zone", "ipc", "jail", "manifest", "store", "mdata", "base"},
+    "admin": {"zone", "ipc", "jail", "link", "manifest", "store", "mdata", "base"},
     "manifest": {"zone", "base"},
     "link": {"base"},
     "store": {"base"},

@@ -347,6 +347,96 @@ rules(void)
 	    "there is no virtual CPU 2");
 }
 
+#define NET(name, text) "add net; set physical=" name "; " text " end; "
+
+static void
+rules_of_nets(void)
+{
+	unverified(NET("a",
+		       "set ips=10.0.0.5/24,fd00::5/64;"
+		       "set gateways=10.0.0.1,fe80::1,fd00::1;"
+		       "set vlan-id=20;"),
+	    NULL);
+	unverified(NET("a", "set ips=10.0.0.0/24;"),
+	    "net a: ips: 10.0.0.0/24 is the address of the network itself");
+	unverified(NET("a", "set ips=10.0.0.255/24;"),
+	    "net a: ips: 10.0.0.255/24 is the broadcast address of its "
+	    "network");
+	unverified(NET("a", "set ips=fd00::/64;"),
+	    "net a: ips: fd00::/64 is the address of the network itself");
+	unverified(NET("a",
+		       "set ips=10.0.0.4/31,10.0.1.5/31,10.0.2.0/32,"
+		       "fd00::/127,fd00:1::ffff/112;"),
+	    NULL);
+	unverified(NET("a", "set ips=127.0.0.1/8;"),
+	    "net a: ips: 127.0.0.1/8 is no address that a NIC can have");
+	unverified(NET("a", "set ips=224.0.0.1/24;"), "224.0.0.1/24 is no");
+	unverified(NET("a", "set ips=255.255.255.255/32;"), "is no address");
+	unverified(NET("a", "set ips=ff02::1/64;"), "ff02::1/64 is no address");
+	unverified(NET("a", "set ips=::1/128;"), "::1/128 is no address");
+	unverified(NET("a", "set allowed-address=10.0.0.255/24;"),
+	    "net a: allowed-address: 10.0.0.255/24 is the broadcast");
+	unverified(NET("a",
+		       "add property (name=ip,value=\"10.0.0.0\");"
+		       "add property (name=netmask,value=\"255.255.255.0\");"),
+	    "net a: ip: 10.0.0.0/24 is the address of the network itself");
+	unverified(NET("a", "set ips=10.0.0.5/24; set gateways=10.0.1.1;"),
+	    "net a: gateways: 10.0.1.1 is in no network of ips");
+	unverified(NET("a", "set ips=10.0.0.5/24; set gateways=fd00::1;"),
+	    "net a: gateways: fd00::1 is in no network of ips");
+	unverified(NET("a",
+		       "set allowed-address=10.0.0.5/24;"
+		       "set defrouter=10.0.1.1;"),
+	    "net a: defrouter: 10.0.1.1 is in no network of allowed-address");
+	unverified(NET("a", "set ips=10.0.0.5/24; set gateways=10.0.0.5;"),
+	    "net a: gateways: 10.0.0.5 is the guest's own address");
+	unverified(NET("a", "set gateways=0.0.0.0;"),
+	    "net a: gateways: 0.0.0.0 is no address that a router can have");
+	/* of these nobody knows the network */
+	unverified(
+	    NET("a", "set ips=10.0.0.5/24,dhcp; set gateways=10.9.0.1;"), NULL);
+	unverified(
+	    NET("a", "set ips=10.0.0.5/32; set gateways=10.9.0.1;"), NULL);
+	unverified(NET("a", "set ips=10.0.0.5/24,10.0.0.5/16;"),
+	    "net a: ips: 10.0.0.5 is given to net a already");
+	unverified(NET("a", "set ips=10.0.0.5/24;")
+		       NET("b", "set ips=10.0.0.6/24,10.0.0.5/24;"),
+	    "net b: ips: 10.0.0.5 is given to net a already");
+	unverified(NET("a", "set hostfwd=\"tcp::2222-:22\";"),
+	    "net a: hostfwd: only with global-nic slirp");
+	unverified(NET("a", "set global-nic=slirp; set vlan-id=7;"),
+	    "net a: vlan-id: there is none with global-nic slirp");
+	unverified(NET("a", "set global-nic=slirp; set maxbw=7;"),
+	    "net a: maxbw: there is none");
+	unverified(NET("a",
+		       "set global-nic=slirp;"
+		       "set blocked-outgoing-ports=25;"),
+	    "net a: blocked-outgoing-ports: there is none");
+	unverified(
+	    NET("a", "set global-nic=slirp; set hostfwd=\"tcp::2222-:22\";"),
+	    NULL);
+	unverified(NET("a", "add property (name=mtu,value=\"100\");"),
+	    "net a: property mtu: 100 is not in 576..9216");
+	/* as SmartOS leaves it where there is none */
+	unverified(NET("a", "add property (name=gateway,value=\"\");"), NULL);
+	unverified("add attr; set name=hostname; set type=string;"
+		   "set value=-web; end",
+	    "attr hostname: value: '-web' is wrong; it takes parts of letters");
+	unverified("add attr; set name=owner-uuid; set type=string;"
+		   "set value=me; end",
+	    "attr owner-uuid: value: 'me' is wrong; it takes a UUID");
+	unverified("add attr; set name=internal-metadata-namespaces;"
+		   "set type=string; set value=\"docker,b:c\"; end",
+	    "attr internal-metadata-namespaces: value: 'b:c' is wrong");
+	unverified("add attr; set name=internal-metadata-namespaces;"
+		   "set type=string; set value=\"docker,\"; end",
+	    "attr internal-metadata-namespaces: value: '' is wrong");
+	unverified("add attr; set name=resolvers; set type=string;"
+		   "set value=192.0.2.53/24; end",
+	    "attr resolvers: value: '192.0.2.53/24' is wrong; it takes IP "
+	    "addresses without /prefix");
+}
+
 static void
 rules_without_a_brand(void)
 {
@@ -511,6 +601,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(dropping_takes_the_control_along),
 	TAP_TEST(other_names_are_found),
 	TAP_TEST(rules),
+	TAP_TEST(rules_of_nets),
 	TAP_TEST(rules_without_a_brand),
 	TAP_TEST(secrets_are_seen),
 	TAP_TEST_TIMEOUT(random_zones_survive, 60),

@@ -248,6 +248,9 @@ random_value(struct dice *d, enum zone_type type, const char *range, char *buf,
 	case ZONE_ADDR:
 		SAY("%s", roll(d, 2) ? "192.0.2.1/24" : "2001:db8::1");
 		break;
+	case ZONE_HOSTNAME:
+		SAY("n%u%s", n, roll(d, 2) ? "" : ".example.com");
+		break;
 	case ZONE_HOSTS:
 		SAY("%s", roll(d, 2) ? "192.0.2.254" : "fe80::1,192.0.2.254");
 		break;

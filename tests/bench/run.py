@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,walls,soft,zones]
+    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,zones]
            [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
-soft.py; its parts are boot, cpu, softidle. zones.py needs root.
+soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py.
+zones.py needs root.
 """
 import argparse
 import os
@@ -22,6 +23,7 @@ import tempfile
 import time
 
 from soft import SoftBench
+from uart import UartBench
 from zones import ZoneBench
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -240,6 +242,8 @@ def main():
     soft = SoftBench(bench) if parts else None
     for name in parts:
         getattr(soft, name)()
+    if not only or "uart" in only:
+        UartBench(bench).all()
     if (not only or "zones" in only) and os.geteuid() == 0:
         ZoneBench(bench).all()
     subprocess.run(["rm", "-rf", bench.tmp], check=False)

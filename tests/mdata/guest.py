@@ -3,6 +3,7 @@
 SmartOS, cloud-init and our tools ask on the real ttyS1, the network comes up as
 the metadata says. Prints TAP. Environment as in rig.py, and BHYVE, LINUX.
 """
+import hashlib
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import image
 from rig import CUSTOMER, FACTS, check_crawl, crawled, fill, tap
 
 LIMIT = 500
+BIG = "".join(chr(33 + (i * 7 + i // 89) % 90) for i in range(250 * 1024))
 
 
 class Guest:
@@ -24,7 +26,7 @@ class Guest:
     def __init__(self, tmp, words, delay=0.0):
         config, sock = tmp / "config", tmp / "vm.ttyb"
         config.mkdir()
-        fill(config)
+        fill(config, {**CUSTOMER, "big": BIG})
         initrd = image.build(tmp / "initrd", os.environ["LINUX"], os.environ["MDATA_GUEST"],
                              os.environ["CLOUDINIT"])
         cmd = [os.environ["BHYVE"], "-m", "1G", "-s", "0,hostbridge", "-s", "31,lpc",
@@ -65,7 +67,7 @@ def check_identify(guest):
 
 def check_tools(guest):
     want = "".join(line + "\n" for line in [
-        FACTS["sdc:hostname"], *CUSTOMER, "root_pw",
+        FACTS["sdc:hostname"], *CUSTOMER, "big", "root_pw",
         guest.kept["customer_metadata"].get("from:guest", "nothing was put"),
         "mdata-get: no metadata for 'nope'", "status 1"])
     return None if guest.said.get("tools") == want else wrong(guest, "tools")
@@ -73,6 +75,12 @@ def check_tools(guest):
 
 def check_echo(guest):
     return None if guest.said.get("echo") == "web-1\n" else wrong(guest, "echo")
+
+
+def check_big(guest):
+    """more than Linux takes from a receiver that is never empty"""
+    want = hashlib.md5(BIG.encode()).hexdigest() + "  -\n"
+    return None if guest.said.get("big") == want else wrong(guest, "big")
 
 
 def check_crawled(guest, word="crawl"):
@@ -102,11 +110,12 @@ def main():
         top = pathlib.Path(tmp)
         (top / "a").mkdir()
         (top / "b").mkdir()
-        guest = Guest(top / "a", ["identify", "tools", "echo", "network"])
+        guest = Guest(top / "a", ["identify", "tools", "big", "echo", "network"])
         late = Guest(top / "b", ["hostname", "crawl"], delay=15)
     return tap([
         ("ds-identify finds SmartOS", lambda: check_identify(guest)),
         ("mdata-get, -list, -put", lambda: check_tools(guest)),
+        ("a value of 250 KiB", lambda: check_big(guest)),
         ("mdata-get after an echoing terminal", lambda: check_echo(guest)),
         ("cloud-init's crawl", lambda: check_crawled(guest, "network")),
         ("hostname, names, addresses, gateways", lambda: check_network(guest)),

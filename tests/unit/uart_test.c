@@ -239,6 +239,43 @@ input_waits(void)
 	finish();
 }
 
+/*
+ * A guest that reads for as long as there is something comes to an end, however
+ * much waits: the line is low then, and rises again. (Linux's handler gives up
+ * after 512 times 256 bytes.)
+ */
+static void
+input_pauses(void)
+{
+	static uint8_t sent[100000];
+	size_t at = 0, given = 0, run = 0, rises = 0;
+	ssize_t n;
+
+	start();
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = (uint8_t)(i * 7 + i / 256);
+	out(IIR, 0x01);
+	out(MCR, 8);
+	out(IER, 1);
+	while (at < sizeof(sent)) {
+		n = send(
+		    peer, sent + given, sizeof(sent) - given, MSG_DONTWAIT);
+		given += n > 0 ? (size_t)n : 0;
+		mevent_loop_once(vm->loop, run > 0 ? 0 : 100);
+		tap_check(fake_irq(vm, GSI) == ((in(LSR)&1) != 0));
+		if ((in(LSR)&1) == 0) {
+			run = 0;
+			continue;
+		}
+		rises += run == 0;
+		tap_check(++run <= 256);
+		tap_check_u64(in(RBR), sent[at]);
+		at++;
+	}
+	tap_check(rises >= sizeof(sent) / 256);
+	finish();
+}
+
 /* A full line keeps THRE clear; it comes back with an interrupt. */
 static void
 output_waits(void)
@@ -409,6 +446,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(fifo_trigger_levels),
 	TAP_TEST(fifo_control),
 	TAP_TEST(input_waits),
+	TAP_TEST(input_pauses),
 	TAP_TEST(output_waits),
 	TAP_TEST(thre_interrupt),
 	TAP_TEST(interrupt_priorities),

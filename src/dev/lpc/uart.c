@@ -15,6 +15,14 @@
 #define FIFO_SIZE 16u
 /* Input that waits for the FIFO, so that the loop is not woken for 16 bytes. */
 #define STAGE_SIZE 1024u
+/*
+ * So much without a pause. A receiver that is full again whenever it was read
+ * keeps its guest in the interrupt handler: Linux gives up after 512 times 256
+ * bytes, and then waits for an edge that the busy line never makes.
+ */
+#define BURST_SIZE 256u
+#define PAUSE_MIN_NS UINT64_C(50000)
+#define PAUSE_MAX_NS UINT64_C(2000000)
 
 /* Register offsets (8.0, table II) */
 #define REG_DATA 0 /* RBR, THR; divisor low when DLAB */
@@ -82,6 +90,10 @@ struct uart {
 	bool thre_pending;
 	bool irq;
 	bool stopped; /* the back end was told to wait */
+	bool pausing; /* a burst is over; what is staged waits */
+	unsigned burst; /* bytes since the receiver was empty */
+	uint64_t burst_at; /* when the first came */
+	struct mevent *pause; /* timer */
 	unsigned rx_at, rx_len;
 	unsigned tx_len; /* bytes that the back end had no room for */
 	unsigned stage_at, stage_len;
@@ -154,15 +166,46 @@ rx_fill(struct uart *u)
 {
 	if ((u->mcr & MCR_LOOP) != 0)
 		return;
-	while (u->stage_len > 0 && u->rx_len < fifo_depth(u)) {
+	if (u->burst == 0 && u->stage_len > 0)
+		u->burst_at = mevent_now_ns();
+	while (!u->pausing && u->stage_len > 0 && u->rx_len < fifo_depth(u)) {
 		rx_push(u, u->stage[u->stage_at]);
 		u->stage_at = (u->stage_at + 1) % STAGE_SIZE;
 		u->stage_len--;
+		u->pausing = ++u->burst == BURST_SIZE;
 	}
 	if (u->stopped && u->stage_len <= STAGE_SIZE / 2) {
 		u->stopped = false;
 		tty_resume(u->tty);
 	}
+}
+
+/*
+ * The guest has taken what there was. After a burst its time is its own for as
+ * long as the burst took, whatever its speed is.
+ */
+static void
+rx_emptied(struct uart *u)
+{
+	uint64_t took = mevent_now_ns() - u->burst_at;
+
+	u->burst = 0;
+	if (u->pausing &&
+	    mevent_timer_set(
+		u->pause, MAX(MIN(took, PAUSE_MAX_NS), PAUSE_MIN_NS), 0) < 0)
+		u->pausing = false;
+}
+
+static void
+on_pause_end(void *arg, uint64_t expirations)
+{
+	struct uart *u = arg;
+
+	pthread_mutex_lock(&u->lock);
+	u->pausing = false;
+	rx_fill(u);
+	irq_update(u);
+	pthread_mutex_unlock(&u->lock);
 }
 
 static uint8_t
@@ -174,8 +217,10 @@ rx_pop(struct uart *u)
 		byte = u->rx[u->rx_at];
 		u->rx_at = (u->rx_at + 1) % FIFO_SIZE;
 		u->rx_len--;
+		rx_fill(u);
+		if (u->rx_len == 0)
+			rx_emptied(u);
 	}
-	rx_fill(u);
 	return byte;
 }
 
@@ -354,6 +399,8 @@ fcr_write(struct uart *u, uint8_t v)
 
 	if (toggled ||
 	    (v & (FCR_ENABLE | FCR_CLEAR_RX)) == (FCR_ENABLE | FCR_CLEAR_RX)) {
+		if (u->rx_len > 0)
+			rx_emptied(u);
 		u->rx_len = 0;
 		u->rx_at = 0;
 		u->overrun = false;
@@ -441,13 +488,17 @@ uart_create(struct vm *vm, const char *name, uint16_t port, unsigned gsi,
 	u->dll = 1; /* 115200 */
 	u->msr = msr_lines(u);
 	pthread_mutex_init(&u->lock, NULL);
-	rc = tty_open(vm_loop(vm), spec, name, &uart_tty_ops, u, &u->tty, err);
+	rc = mevent_add_timer(vm_loop(vm), on_pause_end, u, &u->pause, err);
+	if (rc == 0)
+		rc = tty_open(
+		    vm_loop(vm), spec, name, &uart_tty_ops, u, &u->tty, err);
 	if (rc == 0) {
 		rc = bus_add(vm_pio(vm), &win, err);
 		if (rc < 0)
 			tty_close(u->tty);
 	}
 	if (rc < 0) {
+		mevent_delete(u->pause);
 		pthread_mutex_destroy(&u->lock);
 		free(u);
 		return rc;
@@ -463,6 +514,7 @@ uart_destroy(struct uart *u)
 		return;
 	bus_remove(vm_pio(u->vm), u->port, UART_PORTS, u);
 	tty_close(u->tty);
+	mevent_delete(u->pause);
 	if (u->irq)
 		vm_irq_set(u->vm, u->gsi, u, false);
 	pthread_mutex_destroy(&u->lock);

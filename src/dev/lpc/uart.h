@@ -6,7 +6,8 @@
  * interrupt by OUT2 is from the IBM Asynchronous Adapter.
  *
  * Bits take no time on this line: what is written is sent at once, and the
- * receiver FIFO is filled as fast as the guest empties it. The line is never
+ * receiver FIFO is filled as fast as the guest empties it, with a pause after
+ * each 256 bytes: half of the time is left to the guest. The line is never
  * overrun from outside; the back end waits. When the back end is full, THRE
  * stays clear until it has room.
  *

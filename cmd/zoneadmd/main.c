@@ -25,7 +25,7 @@ struct options {
 	struct sup_conf conf;
 	bool foreground;
 	char root[PATH_MAX];
-	char snap[PATH_MAX];
+	char snap[PATH_MAX], mdata[PATH_MAX];
 	char brands[PATH_MAX];
 };
 
@@ -71,9 +71,9 @@ print_faults(void)
 }
 #endif
 
-/* zonesnap lies beside this program. */
+/* zonesnap and mdata lie beside this program. */
 static int
-find_snap(struct options *o, struct error *err)
+find_programs(struct options *o, struct error *err)
 {
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -85,9 +85,12 @@ find_snap(struct options *o, struct error *err)
 	slash = strrchr(exe, '/');
 	if (slash == NULL ||
 	    str_format(o->snap, sizeof(o->snap), "%.*s/zonesnap",
+		(int)(slash - exe), exe) < 0 ||
+	    str_format(o->mdata, sizeof(o->mdata), "%.*s/mdata",
 		(int)(slash - exe), exe) < 0)
 		return error_set(err, ENAMETOOLONG, "%s: path too long", exe);
 	o->conf.snap = o->snap;
+	o->conf.mdata = o->mdata;
 	return 0;
 }
 
@@ -213,8 +216,8 @@ main(int argc, char **argv)
 	if (o.conf.zone == NULL || optind != argc)
 		return usage();
 	o.conf.root = o.root;
-	if (zone_name_check(o.conf.zone, &err) < 0 || find_snap(&o, &err) < 0 ||
-	    set_brands(&o, &err) < 0 ||
+	if (zone_name_check(o.conf.zone, &err) < 0 ||
+	    find_programs(&o, &err) < 0 || set_brands(&o, &err) < 0 ||
 	    (root != NULL && root[0] != '\0' && set_root(&o, root, &err) < 0))
 		return fail(&err);
 	/* a real-time shell is no reason for real-time zones */

@@ -92,6 +92,7 @@ fresh(struct mdata_port *p)
 	if (p->known && p->once)
 		return true;
 	add_stamp(stamp, sizeof(stamp), p->conf.zones, p->xml);
+	add_stamp(stamp, sizeof(stamp), p->conf.zones, "host");
 	add_stamp(stamp, sizeof(stamp), p->conf.config, "tags.json");
 	add_stamp(stamp, sizeof(stamp), p->conf.config, "routes.json");
 	if (p->known && p->stamp != NULL && strcmp(stamp, p->stamp) == 0)
@@ -405,18 +406,35 @@ mdata_port_facts(struct mdata_port *p, const char *stamp,
 		pump(p);
 }
 
-/* Nobody answered: those that are there will do, if there are any. */
-static void
-no_facts(struct mdata_port *p, uint64_t now)
+void
+mdata_port_no_facts(struct mdata_port *p)
 {
-	if (!p->asked || now - p->asked_ns < FACTS_NS)
+	if (!p->asked)
 		return;
-	log_warn(p->zone, "its supervisor does not answer for its facts: %s",
-	    p->known ? "the former ones are given" : "guests wait");
+	/* without any, the guest waits, and they are asked for once more */
+	if (!p->known) {
+		p->asked_ns = mevent_now_ns() - FACTS_NS + QUIET_NS;
+		return;
+	}
 	p->asked = false;
-	p->once = p->known;
+	p->once = true;
 	if (p->ev != NULL)
 		pump(p);
+}
+
+/* Nobody answered: those that are there will do, if there are any. */
+static void
+time_out(struct mdata_port *p, uint64_t now)
+{
+	if (!p->asked || now < p->asked_ns || now - p->asked_ns < FACTS_NS)
+		return;
+	p->asked = false;
+	p->once = p->known;
+	if (p->ev == NULL)
+		return;
+	if (!p->known)
+		(void)fresh(p);
+	pump(p);
 }
 
 bool
@@ -430,7 +448,7 @@ mdata_port_tick(struct mdata_port *p, uint64_t now)
 		if (p->ev != NULL)
 			pump(p);
 	}
-	no_facts(p, now);
+	time_out(p, now);
 	if (now - p->active_ns < QUIET_NS || p->awake) {
 		p->awake = true;
 		return true;

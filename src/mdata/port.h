@@ -45,6 +45,8 @@ void mdata_port_free(struct mdata_port *p); /* NULL is allowed */
 /* stamp: that of the question; "" when nobody asked. */
 void mdata_port_facts(struct mdata_port *p, const char *stamp,
     const char *const *names, const char *const *values, size_t n);
+/* They cannot be made: the former ones are given, if there are any. */
+void mdata_port_no_facts(struct mdata_port *p);
 /* The guest was reset. */
 void mdata_port_reset(struct mdata_port *p);
 /* Every MDATA_PORT_TICK_NS. true: go on with it. */

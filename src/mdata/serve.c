@@ -200,7 +200,14 @@ say_facts(struct conn *c, const struct nvlist *msg, int *fds, size_t nfds,
 {
 	const char *const *names = NULL, *const *values = NULL;
 	const char *stamp = "";
+	bool failed = false;
 	size_t n = 0, k = 0;
+
+	(void)nvlist_get_bool(msg, "failed", &failed);
+	if (failed && c->port != NULL)
+		mdata_port_no_facts(c->port);
+	if (failed)
+		return 0;
 
 	(void)nvlist_get_str(msg, "stamp", &stamp);
 	if (nvlist_get_strs(msg, "keys", &names, &n) < 0 ||

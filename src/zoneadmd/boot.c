@@ -177,6 +177,7 @@ start_machine(struct sup *sup, const struct nvlist *cmd, int console[2],
 	struct jail_plan *plan = NULL;
 	int rc, fd;
 
+	mdata_plan(sup, cmd);
 	rc = sup_plan(sup, &plan, &privs, err);
 	if (rc == 0)
 		rc = sup_files_open(sup, cmd, console[0], &files, err);
@@ -199,6 +200,7 @@ start_machine(struct sup *sup, const struct nvlist *cmd, int console[2],
 		if (rc == 0)
 			rc = console_attach(&sup->console, fd, err);
 		sup_fault(FAULT_READY_RECORDED, jail_pid(sup->child.jail));
+		mdata_begin(sup);
 	}
 	if (rc == 0)
 		rc = send_files(sup, &files, err);
@@ -259,6 +261,7 @@ tear_down(struct sup *sup, const char *cause, struct error *err)
 	int rc;
 
 	rc = child_destroy(sup, err);
+	mdata_end(sup);
 	sup_fault(FAULT_HALT_CLEANED, 0);
 	unlink_sockets(sup);
 	(void)unlinkat(sup->dir, "zhyve.cmd", 0);
@@ -541,6 +544,7 @@ load_record(struct sup *sup, const struct zone_live *live)
 
 	sup->instance = live->instance;
 	(void)nvlist_get_str(live->record, "cpus", &cpus);
+	(void)nvlist_get_bool(live->record, "metadata", &sup->mdata.wanted);
 	str_format(sup->cpus, sizeof(sup->cpus), "%s", cpus);
 	if (nvlist_get_strs(live->record, "sockets", &paths, &n) < 0 ||
 	    n > SUP_SOCKETS)
@@ -565,6 +569,7 @@ clean_up(struct sup *sup, const struct nvlist *jail, struct error *err)
 		rc = child_destroy(sup, err);
 	else if (jail != NULL)
 		rc = jail_clean(jail, err);
+	mdata_end(sup);
 	unlink_sockets(sup);
 	(void)unlinkat(sup->dir, "zhyve.cmd", 0);
 	(void)unlinkat(sup->dir, "exit", 0);
@@ -619,6 +624,7 @@ sup_recover(struct sup *sup, struct error *err)
 		rc = child_reattach(sup, jail, err);
 	if (rc == 0 && whole && sup->child.jail != NULL) {
 		sup_log(sup, "goes on with process %d", (int)live.pid);
+		mdata_begin(sup);
 	} else {
 		if (whole && rc == -ESRCH)
 			tell_end(sup);

@@ -259,12 +259,15 @@ child_spawn(struct sup *sup, const struct jail_plan *plan, const int console[2],
 			{ console[1], ZHYVE_FD_CONSOLE },
 			{ e.record, ZHYVE_FD_RECORD },
 			{ e.log[0], ZHYVE_FD_LOG },
+			{ sup->mdata.port, ZHYVE_FD_PORT },
+			{ sup->mdata.backlog, ZHYVE_FD_BACKLOG },
 		};
 		const struct jail_program prog = { .exe = e.exe,
 			.argv = argv,
 			.envp = envp,
 			.fds = fds,
-			.nfds = ARRAY_LEN(fds) };
+			.nfds =
+			    ARRAY_LEN(fds) - (sup->mdata.port < 0 ? 2 : 0) };
 
 		rc = jail_spawn(plan, &prog, &ch->jail, err);
 		if (rc == 1) {
@@ -306,6 +309,12 @@ is_pipe(int fd, int unused)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+static bool
+is_memfd(int fd, int unused)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
 static int
 take(struct sup *sup, int number, bool (*is)(int, int), int want)
 {
@@ -323,6 +332,20 @@ take(struct sup *sup, int number, bool (*is)(int, int), int want)
 	return fd < 0 ? -1 : fd;
 }
 
+static void
+take_metadata(struct sup *sup)
+{
+	int port = take(sup, ZHYVE_FD_PORT, is_socket, SOCK_STREAM);
+	int backlog = take(sup, ZHYVE_FD_BACKLOG, is_memfd, 0);
+
+	if (port >= 0 && backlog >= 0) {
+		mdata_take(sup, port, backlog);
+		return;
+	}
+	fd_close(&port);
+	fd_close(&backlog);
+}
+
 int
 child_reattach(struct sup *sup, const struct nvlist *saved, struct error *err)
 {
@@ -335,6 +358,8 @@ child_reattach(struct sup *sup, const struct nvlist *saved, struct error *err)
 	ch->control = take(sup, ZHYVE_FD_OURS, is_socket, SOCK_SEQPACKET);
 	ch->log = take(sup, ZHYVE_FD_LOG, is_pipe, 0);
 	console = take(sup, ZHYVE_FD_CONSOLE, is_socket, SOCK_STREAM);
+	if (sup->mdata.wanted)
+		take_metadata(sup);
 	ch->ready = ch->running = true;
 	ch->since_ns = mevent_now_ns();
 	rc = listen_to(sup, err);

@@ -230,7 +230,7 @@ open_listen(const struct want *w, struct error *err)
 	cleanup_close int path = -1, root = -1, dir = -1;
 	struct sup *sup = w->sup;
 	char *full;
-	int fd;
+	int fd, rc = 0;
 
 	if (w->path[0] != '/' || w->path[1] == '\0')
 		return error_set(
@@ -261,7 +261,10 @@ open_listen(const struct want *w, struct error *err)
 		free(full);
 	else
 		sup->sockets[sup->nsockets++] = full;
-	return fd;
+	/* before the machine is there: nobody else can be first */
+	if (fd >= 0 && (rc = mdata_dial(sup, dir, w->path, err)) < 0)
+		fd_close(&fd);
+	return fd >= 0 || rc == 0 ? fd : rc;
 }
 
 /* ---- all of them ---- */

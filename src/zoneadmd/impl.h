@@ -22,6 +22,7 @@
 #include "zoneadmd/console.h"
 #include "zoneadmd/logfile.h"
 #include "zoneadmd/matrix.h"
+#include "zoneadmd/mdata.h"
 #include "zoneadmd/sup.h"
 
 #define SUP_PATH 4096
@@ -35,6 +36,9 @@
 #define ZHYVE_FD_CONSOLE 5
 #define ZHYVE_FD_RECORD 6
 #define ZHYVE_FD_LOG 7
+/* With guest metadata only. */
+#define ZHYVE_FD_PORT 8
+#define ZHYVE_FD_BACKLOG 9
 
 /* The zone's process. */
 struct child {
@@ -97,6 +101,7 @@ struct sup {
 	struct child child;
 	struct console console;
 	struct logfile platform, conlog;
+	struct metadata mdata;
 
 	/* a shutdown that waits for the guest */
 	struct job *shutdown;

@@ -110,6 +110,8 @@ sup_record(struct sup *sup, struct error *err)
 		rc = nvlist_add_u64(rec, "pid", pid);
 	if (rc == 0 && sup->cpus[0] != '\0')
 		rc = nvlist_add_str(rec, "cpus", sup->cpus);
+	if (rc == 0 && sup->mdata.port >= 0)
+		rc = nvlist_add_bool(rec, "metadata", true);
 	if (rc == 0 && jail != NULL)
 		rc = nvlist_add_list(rec, "jail", jail);
 	else if (rc == 0 && sup->foreseen != NULL)
@@ -335,6 +337,7 @@ sup_start(const struct sup_conf *conf, struct sup **ret, struct error *err)
 	sup->step = "";
 	child_init(&sup->child);
 	console_init(&sup->console, NULL, NULL);
+	mdata_init(&sup->mdata);
 	logfile_init(&sup->platform, "platform.log");
 	logfile_init(&sup->conlog, "console.log");
 	rc = begin(sup, err);
@@ -365,6 +368,7 @@ sup_free(struct sup *sup)
 {
 	if (sup == NULL)
 		return;
+	mdata_end(sup);
 	if (sup->loop != NULL) {
 		sup_serve_end(sup);
 		console_fini(&sup->console);

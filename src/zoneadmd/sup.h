@@ -19,6 +19,7 @@ struct sup_conf {
 	const char *root; /* "" for the host itself, no '/' at its end */
 	const char *brands; /* folder of brands; NULL: the installed one */
 	const char *snap; /* program that makes snapshots (zone/snap.h) */
+	const char *mdata; /* program that serves metadata; NULL: none */
 };
 
 /*

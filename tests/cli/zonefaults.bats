@@ -165,7 +165,12 @@ works() {
 	is a running
 	adm -z a halt
 	dismiss
-	umount small
+	# mount namespaces of the processes that ended go a little later
+	for _ in $(seq "$WAIT"); do
+		umount small 2>/dev/null && break
+		sleep 0.1
+	done
+	! mountpoint -q small
 	ROOT=$PWD/root
 }
 

@@ -17,7 +17,7 @@ MAY = {
     "machine": {"boot", "dev", "vmm", "base"},
     "zone": {"base"},
     "jail": {"base"},
-    "zoneadmd": {"zone", "ipc", "jail", "link", "store", "base"},
+    "zoneadmd": {"zone", "ipc", "jail", "link", "store", "mdata", "base"},
     "admin": {"zone", "ipc", "jail", "link", "manifest", "store", "mdata", "base"},
     "manifest": {"zone", "base"},
     "link": {"base"},

@@ -30,34 +30,6 @@
 #include "base/error.h"
 #include "link/spec.h"
 
-/* name, illumos's counter that it adds to (or "") */
-#define LINK_DROPS(X)                             \
-	X(MAC, "mac", "macspoofed")               \
-	X(RESTRICTED, "restricted", "restricted") \
-	X(IPV4, "ipv4", "ipspoofed")              \
-	X(ARP, "arp", "ipspoofed")                \
-	X(IPV6, "ipv6", "ipspoofed")              \
-	X(ND, "nd", "ipspoofed")                  \
-	X(DHCP, "dhcp", "dhcpspoofed")            \
-	X(DHCP6, "dhcp6", "dhcpspoofed")          \
-	X(FRAGMENT, "fragment", "")               \
-	X(LINKLOCAL, "linklocal", "")             \
-	X(MALFORMED, "malformed", "")             \
-	X(VLAN, "vlan", "")                       \
-	X(VLAN_IN, "vlan-in", "")                 \
-	X(RA, "ra", "")                           \
-	X(INBOUND, "inbound", "")                 \
-	X(PORT, "port", "")                       \
-	X(RATE, "rate", "")                       \
-	X(CLOSED, "closed", "")
-
-enum link_drop {
-#define X(id, name, illumos) LINK_DROP_##id,
-	LINK_DROPS(X)
-#undef X
-	    LINK_DROP_COUNT
-};
-
 struct link_counters {
 	uint64_t drops[LINK_DROP_COUNT];
 	uint64_t sent, sent_bytes; /* by the guest, let through */
@@ -77,10 +49,13 @@ int link_guard_counters(
  * For somebody who waits: *ret_ring is a descriptor that becomes readable, at
  * most once a second, when frames were dropped; *ret_counters one for
  * link_guard_read(), which is bpf(2) alone. -EOPNOTSUPP with nftables.
+ * Whoever saw it readable says link_guard_drained(), which is mmap(2) alone,
+ * and then reads the counters.
  */
 int link_guard_watch(
     const char *ifname, int *ret_ring, int *ret_counters, struct error *err);
 int link_guard_read(int counters, struct link_counters *ret);
+int link_guard_drained(int ring);
 /* What the kernel does not take away with the interface. */
 int link_guard_remove(const char *ifname, struct error *err);
 

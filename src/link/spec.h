@@ -11,25 +11,10 @@
 
 #include "base/error.h"
 #include "base/nvlist.h"
+#include "link/guard_words.h" /* modes, limits */
 
 #define LINK_NAME_MAX 15 /* IFNAMSIZ - 1 */
 #define LINK_QUEUES_MAX 16
-#define LINK_ALLOWED_MAX 64
-#define LINK_CIDS_MAX 20
-#define LINK_CID_MAX 255 /* bytes */
-#define LINK_PORTS_MAX 64
-
-/* Modes of protection, as illumos's link property "protection" has them. */
-#define LINK_PROTECT_MAC 0x01 /* mac-nospoof */
-#define LINK_PROTECT_IP 0x02 /* ip-nospoof */
-#define LINK_PROTECT_DHCP 0x04 /* dhcp-nospoof */
-#define LINK_PROTECT_RESTRICTED 0x08 /* restricted */
-#define LINK_PROTECT_STRICT 0x10 /* ours: guard.h */
-
-/* Addresses that are learned. */
-#define LINK_DYN_DHCPV4 0x01
-#define LINK_DYN_DHCPV6 0x02
-#define LINK_DYN_SLAAC 0x04
 
 struct link_prefix {
 	uint8_t family; /* AF_INET, AF_INET6 */

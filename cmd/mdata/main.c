@@ -152,7 +152,7 @@ confine(struct error *err)
 	const struct jail_service spec = { .uid = MDATA_UID,
 		.nofile = NOFILE,
 		.fsize = FSIZE,
-		.rights = RIGHTS,
+		.keep.rights = RIGHTS,
 		.calls = mdata_calls,
 		.ncalls = mdata_ncalls };
 	int rc = jail_service_enter(&spec, err);

@@ -32,8 +32,17 @@ struct lock_spec {
  * no Landlock (err says so).
  */
 int lock_paths(struct error *err);
-/* The same, but for these of Landlock's rights: for below passed folders. */
-int lock_paths_but(uint64_t rights, struct error *err);
+/* What a program of ours keeps that is no monitor. */
+struct lock_keep {
+	uint64_t rights; /* of Landlock's: for below passed folders */
+	/*
+	 * Files, and folders with all below, that may be read, ended by NULL;
+	 * those that do not exist are left out. NULL: none.
+	 */
+	const char *const *readable;
+	bool connect; /* make TCP connections */
+};
+int lock_paths_but(const struct lock_keep *keep, struct error *err);
 /*
  * LOCK_PROCESS is for all threads there are (TSYNC), and comes first; the
  * others are for the caller, on top, and allocate nothing; spec is that of the

@@ -29,6 +29,7 @@ set_limits(const struct jail_service *spec)
 	} rows[] = {
 		{ RLIMIT_NOFILE, spec->nofile },
 		{ RLIMIT_FSIZE, spec->fsize },
+		{ RLIMIT_DATA, spec->data != 0 ? spec->data : RLIM_INFINITY },
 		{ RLIMIT_CORE, 0 },
 		{ RLIMIT_NPROC, 1 },
 		{ RLIMIT_MEMLOCK, 0 },
@@ -52,6 +53,8 @@ set_limits(const struct jail_service *spec)
 static int
 leave_files(const struct jail_service *spec)
 {
+	if (spec->host)
+		return unshare(CLONE_NEWIPC | CLONE_NEWUTS) == 0 ? 0 : -errno;
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) !=
 		0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
@@ -110,23 +113,26 @@ jail_service_enter(const struct jail_service *spec, struct error *err)
 	static const struct {
 		int (*fn)(const struct jail_service *spec);
 		const char *what;
+		bool root;
 	} steps[] = {
-		{ set_limits, "limits" },
-		{ leave_files, "an empty root" },
-		{ drop_groups, "its group" },
-		{ drop_bounding, "capabilities" },
-		{ drop_user, "its user" },
+		{ set_limits, "limits", false },
+		{ leave_files, "namespaces", true },
+		{ drop_groups, "its group", true },
+		{ drop_bounding, "capabilities", true },
+		{ drop_user, "its user", true },
 	};
 	struct error late = ERROR_INIT;
 	int rc, landlock;
 
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		if (steps[i].root && spec->uid == 0)
+			continue;
 		rc = steps[i].fn(spec);
 		if (rc < 0)
 			return error_sys(
 			    err, -rc, "confinement: %s", steps[i].what);
 	}
-	landlock = lock_paths_but(spec->rights, &late);
+	landlock = lock_paths_but(&spec->keep, &late);
 	rc = landlock < 0 ? landlock
 			  : lock_calls_of(spec->calls, spec->ncalls, &late);
 	if (rc < 0 || landlock > 0)

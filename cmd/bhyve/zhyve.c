@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/passed.h"
+#include "base/sanitize.h"
 #include "base/str.h"
 #include "base/thread.h"
 #include "bhyve.h"
@@ -38,18 +39,9 @@ struct zhyve {
 	bool run; /* the word was said */
 };
 
-/*
- * In builds for AddressSanitizer: its search for leaks wants threads and
- * ptrace(2), which a locked process has not. bhyve is searched.
- */
+/* A locked process is not searched for leaks; bhyve is. */
 static bool locked;
-#if defined(__has_feature)
-#define HAS_ASAN __has_feature(address_sanitizer)
-#else
-#define HAS_ASAN 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || HAS_ASAN
-__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+#if HAS_ASAN
 int
 __lsan_is_turned_off(void)
 {

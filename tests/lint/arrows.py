@@ -12,7 +12,7 @@ import sys
 MAY = {
     "base": set(),
     "vmm": {"base"},
-    "dev": {"vmm", "base"},
+    "dev": {"vmm", "unet", "base"},
     "boot": {"vmm", "dev", "base"},
     "machine": {"boot", "dev", "vmm", "base"},
     "zone": {"base"},
@@ -21,6 +21,7 @@ MAY = {
     "admin": {"zone", "ipc", "jail", "link", "manifest", "store", "mdata", "base"},
     "manifest": {"zone", "base"},
     "link": {"base"},
+    "unet": {"base"},
     "store": {"base"},
     "mdata": {"ipc", "base"},
     "ipc": {"base"},

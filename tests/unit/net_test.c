@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/passed.h"
 #include "dev/net/net.h"
 #include "tap.h"
 
@@ -79,6 +81,11 @@ refusals(void)
 	refused("slirp,hostfwd=icmp:1.2.3.4:5-10.0.2.15:5", "write tcp|udp:");
 	refused("slirp,hostfwd=tcp:1.2.3.4:99999-10.0.2.15:5", "write tcp|");
 	refused("tap0,queues=17", "queues");
+	refused("slirp,mtu=65535", "mtu 65535");
+	refused("net0,type=packet", "no socket was passed");
+	refused("fd=x,type=packet", "no inherited descriptor");
+	refused("fd=700,type=packet", "no inherited descriptor");
+	refused("net0,type=packet,hostfwd=tcp::1-:2", "hostfwd goes with");
 }
 
 static void
@@ -112,6 +119,7 @@ struct seen {
 	unsigned readable, writable;
 	uint8_t frame[4096];
 	ssize_t len;
+	unsigned dropped, downs; /* what was no frame; links that went down */
 };
 
 static void
@@ -123,7 +131,10 @@ on_readable(void *arg, unsigned q)
 
 	s->readable++;
 	while ((r = net_recv(s->nb, q, &iov, 1)) >= 0)
-		s->len = r;
+		if (r == 0)
+			s->dropped++;
+		else
+			s->len = r;
 }
 
 static void
@@ -134,7 +145,15 @@ on_writable(void *arg, unsigned q)
 	s->writable++;
 }
 
-static const struct net_ops ops = { on_readable, on_writable };
+static void
+on_link(void *arg, bool up)
+{
+	struct seen *s = arg;
+
+	s->downs += !up;
+}
+
+static const struct net_ops ops = { on_readable, on_writable, on_link };
 
 static void
 run_until(struct mevent_loop *loop, const unsigned *count)
@@ -313,6 +332,211 @@ tap_with_queues(void)
 	config_free(n);
 }
 
+/* ---- frames over a socket ---- */
+
+struct wire {
+	struct mevent_loop *loop;
+	struct seen s;
+	int peer;
+};
+
+static void
+wire_open(struct wire *w, bool passed)
+{
+	struct config_node *n;
+	struct error err = ERROR_INIT;
+	char opts[64] = "net0,type=packet";
+	int pair[2];
+
+	*w = (struct wire){ .peer = -1 };
+	tap_check_int(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	w->peer = pair[0];
+	if (passed)
+		tap_check_int(passed_add("net0", pair[1]), 0);
+	else
+		snprintf(opts, sizeof(opts), "fd=%d,type=packet", pair[1]);
+	n = node_of(opts);
+	tap_check_int(mevent_loop_create(&w->loop, &err), 0);
+	if (net_open(n, keys, &w->s.nb, &err) != 0)
+		tap_fail("%s", err.text);
+	config_free(n);
+	passed_clear(); /* as before the lock: the back end has its own */
+	tap_check_u64(net_offloads(w->s.nb), 0);
+	tap_check_u64(net_queues(w->s.nb), 1);
+	tap_check_int(net_attach(w->s.nb, 0, w->loop, &ops, &w->s, &err), 0);
+}
+
+static void
+wire_close(struct wire *w)
+{
+	if (w->peer >= 0)
+		close(w->peer);
+	net_close(w->s.nb);
+	mevent_loop_destroy(w->loop);
+}
+
+static void
+packet_moves_frames(void)
+{
+	uint8_t out[NET_HDR_LEN + 60], got[100];
+	struct iovec iov[3] = { { out, 5 }, { out + 5, 30 }, { out + 35, 37 } };
+	struct wire w;
+
+	for (int passed = 0; passed < 2; passed++) {
+		wire_open(&w, passed);
+		memset(out, 0xee, NET_HDR_LEN);
+		for (unsigned i = 0; i < 60; i++)
+			out[NET_HDR_LEN + i] = (uint8_t)i;
+		tap_check_int(net_send(w.s.nb, 0, iov, 3), sizeof(out));
+		tap_check_int(recv(w.peer, got, sizeof(got), 0), 60);
+		tap_check_mem(got, out + NET_HDR_LEN, 60);
+		/* and back, behind a header of zeros */
+		tap_check_int(send(w.peer, got, 60, 0), 60);
+		memset(w.s.frame, 0xff, sizeof(w.s.frame));
+		mevent_loop_once(w.loop, 0);
+		tap_check_u64(w.s.readable, 0); /* it was not wanted yet */
+		net_want_recv(w.s.nb, 0, true);
+		run_until(w.loop, &w.s.readable);
+		tap_check_int(w.s.len, NET_HDR_LEN + 60);
+		memset(out, 0, NET_HDR_LEN);
+		tap_check_mem(w.s.frame, out, sizeof(out));
+		/* the shorter header of old drivers */
+		tap_check_int(net_set_hdr_len(w.s.nb, 10), 0);
+		tap_check_int(net_send(w.s.nb, 0, iov, 3), sizeof(out));
+		tap_check_int(recv(w.peer, got, sizeof(got), 0), 62);
+		wire_close(&w);
+	}
+}
+
+/* From the other end: what is no frame is counted, the next one arrives. */
+static void
+packet_drops_no_frames(void)
+{
+	static uint8_t big[NET_MAX_FRAME + 9000];
+	static const size_t lens[] = { 0, 1, 13, 4096, NET_MAX_FRAME + 1,
+		sizeof(big) };
+	struct wire w;
+
+	wire_open(&w, false);
+	net_want_recv(w.s.nb, 0, true);
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		tap_context("%zu bytes", lens[i]);
+		w.s.dropped = 0;
+		w.s.readable = 0;
+		w.s.len = 0;
+		tap_check_int(send(w.peer, big, lens[i], 0), (ssize_t)lens[i]);
+		tap_check_int(send(w.peer, big, 14, 0), 14);
+		run_until(w.loop, &w.s.readable);
+		tap_check_u64(w.s.dropped, 1);
+		tap_check_int(w.s.len, NET_HDR_LEN + 14);
+	}
+	tap_check_u64(w.s.downs, 0);
+	wire_close(&w);
+}
+
+static void
+packet_sends_no_other(void)
+{
+	static uint8_t big[NET_HDR_LEN + NET_MAX_FRAME + 1];
+	struct iovec iov = { big, 0 };
+	uint8_t got[16];
+	struct wire w;
+
+	wire_open(&w, false);
+	for (unsigned i = 0; i < 2; i++) {
+		iov.iov_len = i == 0 ? NET_HDR_LEN + 13 : sizeof(big);
+		tap_check_int(
+		    net_send(w.s.nb, 0, &iov, 1), (ssize_t)iov.iov_len);
+	}
+	tap_check_int(net_send(w.s.nb, 0, &iov, 0), 0);
+	tap_check_int(recv(w.peer, got, sizeof(got), MSG_DONTWAIT), -1);
+	iov.iov_len = NET_HDR_LEN + NET_MAX_FRAME;
+	tap_check_int(net_send(w.s.nb, 0, &iov, 1), (ssize_t)iov.iov_len);
+	tap_check_int(recv(w.peer, got, sizeof(got), MSG_TRUNC), NET_MAX_FRAME);
+	wire_close(&w);
+}
+
+static void
+packet_waits_for_room(void)
+{
+	static uint8_t out[NET_HDR_LEN + 1514];
+	struct iovec iov = { out, sizeof(out) };
+	unsigned sent = 0, i;
+	struct wire w;
+
+	wire_open(&w, false);
+	while (net_send(w.s.nb, 0, &iov, 1) == (ssize_t)sizeof(out))
+		tap_check(++sent < 100000);
+	tap_check_int(net_send(w.s.nb, 0, &iov, 1), -EAGAIN);
+	net_want_send(w.s.nb, 0, true);
+	mevent_loop_once(w.loop, 0);
+	tap_check_u64(w.s.writable, 0);
+	for (i = 0; i < sent; i++)
+		tap_check_int(recv(w.peer, out, sizeof(out), 0), 1514);
+	run_until(w.loop, &w.s.writable);
+	tap_check_int(net_send(w.s.nb, 0, &iov, 1), sizeof(out));
+	wire_close(&w);
+}
+
+/*
+ * The other end is killed: what it still sent arrives, the link goes down once,
+ * and the guest's frames are lost without anybody waiting for them.
+ */
+static void
+packet_loses_its_peer(void)
+{
+	uint8_t out[NET_HDR_LEN + 60] = { 0 };
+	struct iovec iov = { out, sizeof(out) };
+	struct wire w;
+
+	for (unsigned how = 0; how < 4; how++) {
+		tap_context("way %u", how);
+		wire_open(&w, false);
+		if (how != 1)
+			net_want_recv(w.s.nb, 0, true);
+		if (how == 2) /* it has not read all */
+			net_send(w.s.nb, 0, &iov, 1);
+		if (how == 3) { /* a sender waits */
+			while (net_send(w.s.nb, 0, &iov, 1) > 0)
+				;
+			net_want_send(w.s.nb, 0, true);
+		}
+		send(w.peer, out, 20, 0);
+		close(w.peer);
+		w.peer = -1;
+		run_until(w.loop, &w.s.downs);
+		if (how == 0)
+			tap_check_int(w.s.len, NET_HDR_LEN + 20);
+		if (how == 3)
+			tap_check(w.s.writable > 0);
+		tap_check_int(net_send(w.s.nb, 0, &iov, 1), sizeof(out));
+		tap_check_int(net_recv(w.s.nb, 0, &iov, 1), -EAGAIN);
+		/* quiet from now on */
+		w.s.readable = w.s.writable = 0;
+		for (unsigned i = 0; i < 10; i++)
+			mevent_loop_once(w.loop, 0);
+		tap_check_u64(w.s.readable + w.s.writable, 0);
+		tap_check_u64(w.s.downs, 1);
+		wire_close(&w);
+	}
+}
+
+static void
+packet_wants_a_pair(void)
+{
+	char opts[64];
+	int pair[2];
+
+	tap_check_int(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	snprintf(opts, sizeof(opts), "fd=%d,type=packet", pair[0]);
+	refused(opts, "not an end of a socket pair");
+	close(pair[1]);
+	tap_check_int(pipe(pair), 0);
+	snprintf(opts, sizeof(opts), "fd=%d,type=packet", pair[0]);
+	refused(opts, "not an end of a socket pair");
+	close(pair[1]);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(parse),
 	TAP_TEST(refusals),
@@ -320,5 +544,11 @@ static const struct tap_test tests[] = {
 	TAP_TEST(slirp_answers_arp),
 	TAP_TEST(tap_moves_frames),
 	TAP_TEST(tap_with_queues),
+	TAP_TEST(packet_moves_frames),
+	TAP_TEST(packet_drops_no_frames),
+	TAP_TEST(packet_sends_no_other),
+	TAP_TEST(packet_waits_for_room),
+	TAP_TEST(packet_loses_its_peer),
+	TAP_TEST(packet_wants_a_pair),
 };
 TAP_MAIN(tests)

@@ -24,11 +24,14 @@ open_named(const struct config_node *node, const struct config_key *keys,
 {
 	cleanup_free char *type = NULL;
 	cleanup_free char *fwd = NULL;
-	uint64_t queues = 1;
+	uint64_t queues = 1, mtu = 0;
 	int r;
 
 	r = config_get_uint(node, keys, "queues", &queues, err);
 	if (r != 0)
+		return r;
+	r = config_get_uint(node, keys, "mtu", &mtu, err);
+	if (r != 0 && r != -ENOENT)
 		return r;
 	r = config_get_str(node, keys, "type", &type, err);
 	if (r != 0 && r != -ENOENT)
@@ -37,11 +40,13 @@ open_named(const struct config_node *node, const struct config_key *keys,
 	if (r != 0 && r != -ENOENT)
 		return r;
 	if (strcmp(name, "slirp") == 0)
-		return net_slirp_open(fwd, ret, err);
+		return net_slirp_open(fwd, (unsigned)mtu, ret, err);
 	if (fwd != NULL)
 		return error_set(err, EINVAL,
 		    "hostfwd goes with the slirp back end, not with '%s'",
 		    name);
+	if (type != NULL && strcmp(type, "packet") == 0)
+		return net_packet_open(name, ret, err);
 	if (starts_with(name, "fd="))
 		return net_fd_open(name + 3, ret, err);
 	if (starts_with(name, "tap") ||
@@ -49,7 +54,7 @@ open_named(const struct config_node *node, const struct config_key *keys,
 		return net_tap_open(name, (unsigned)queues, ret, err);
 	return error_set(err, EINVAL,
 	    "no network back end '%s': tapN, slirp or fd=N (or type=tap with "
-	    "the name of a tap)",
+	    "the name of a tap, type=packet with a socket's)",
 	    name);
 }
 

@@ -1,7 +1,7 @@
 /*
  * Network back ends: "tapN" (with virtio-net headers, offloads and several
  * queues), "slirp" (user-mode, libslirp), "fd=N[:N...]" (inherited tap
- * queues, zones).
+ * queues, zones), type=packet (frames over a socket, zones).
  *
  * Packets are carried behind a 12-byte struct virtio_net_hdr_v1 (virtio 1.x,
  * 5.1.6) in both directions.
@@ -39,21 +39,24 @@ struct net_ops {
 	void (*readable)(void *arg, unsigned q);
 	/* After net_send said -EAGAIN. */
 	void (*writable)(void *arg, unsigned q);
+	/* The cable was pulled or put back; NULL: nobody cares. */
+	void (*link)(void *arg, bool up);
 };
 
-/* Keys: backend, type, mac, mtu, hostfwd, open, queues. */
-#define NET_CONFIG_KEYS                                                        \
-	{ "backend", CONFIG_STRING, NULL, NULL, 0,                             \
-		"tapN, slirp, or fd=N for inherited tap queues" },             \
-	    { "type", CONFIG_STRING, NULL, NULL, 0,                            \
-		    "kind of back end when it cannot be told from its name" }, \
-	    { "hostfwd", CONFIG_STRING, NULL, NULL, 0,                         \
-		    "slirp: proto:hostaddr:port-guestaddr:port;..." },         \
-	    { "queues", CONFIG_UINT, "1", "1..16", 0, "queue pairs" },         \
-	    { "mac", CONFIG_MAC, NULL, NULL, 0, "Ethernet address" },          \
-	{                                                                      \
-		"mtu", CONFIG_UINT, NULL, "68..65535", 0,                      \
-		    "MTU told to the guest"                                    \
+/* Keys: backend, type, mac, mtu, hostfwd, queues. */
+#define NET_CONFIG_KEYS                                                     \
+	{ "backend", CONFIG_STRING, NULL, NULL, 0,                          \
+		"tapN, slirp, or fd=N for what is inherited" },             \
+	    { "type", CONFIG_STRING, NULL, NULL, 0,                         \
+		    "tap, packet: kind of back end that its name does not " \
+		    "tell" },                                               \
+	    { "hostfwd", CONFIG_STRING, NULL, NULL, 0,                      \
+		    "slirp: proto:hostaddr:port-guestaddr:port;..." },      \
+	    { "queues", CONFIG_UINT, "1", "1..16", 0, "queue pairs" },      \
+	    { "mac", CONFIG_MAC, NULL, NULL, 0, "Ethernet address" },       \
+	{                                                                   \
+		"mtu", CONFIG_UINT, NULL, "68..65535", 0,                   \
+		    "MTU told to the guest"                                 \
 	}
 
 int net_open(const struct config_node *node, const struct config_key *keys,
@@ -73,7 +76,10 @@ void net_detach(struct net_backend *nb, unsigned q);
 /* Turn readable() on and off (off while the guest has no buffers). */
 void net_want_recv(struct net_backend *nb, unsigned q, bool on);
 void net_want_send(struct net_backend *nb, unsigned q, bool on);
-/* One packet, header first: bytes moved, -EAGAIN, or another errno. */
+/*
+ * One packet, header first: bytes moved (from net_recv() less than a header:
+ * one was there, and dropped), -EAGAIN, or another errno.
+ */
 ssize_t net_send(
     struct net_backend *nb, unsigned q, const struct iovec *iov, int iovcnt);
 ssize_t net_recv(

@@ -48,7 +48,16 @@ int net_tap_open(const char *name, unsigned queues, struct net_backend **ret,
     struct error *err);
 /* "N[:N...]": inherited tap queues, taken over (closed with the back end). */
 int net_fd_open(const char *list, struct net_backend **ret, struct error *err);
-int net_slirp_open(
-    const char *hostfwd, struct net_backend **ret, struct error *err);
+/* Frames over a socket that was passed by this name, or inherited ("fd=N"). */
+int
+net_packet_open(const char *name, struct net_backend **ret, struct error *err);
+/*
+ * The same for a socket at hand, which is the back end's when it succeeds. Once
+ * that is closed on_close (NULL: none) is called.
+ */
+int net_packet_new(int fd, const char *name, void (*on_close)(void *arg),
+    void *arg, struct net_backend **ret, struct error *err);
+int net_slirp_open(const char *hostfwd, unsigned mtu, struct net_backend **ret,
+    struct error *err);
 
 #endif

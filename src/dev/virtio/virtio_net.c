@@ -304,9 +304,21 @@ on_writable(void *arg, unsigned q)
 		tx_run(vn, vq, q);
 }
 
+/* 5.1.4.2: vCPUs may be reading the status. */
+static void
+on_link(void *arg, bool up)
+{
+	struct vnet *vn = arg;
+
+	__atomic_store_n(
+	    &vn->cfg.status, up ? NET_S_LINK_UP : 0, __ATOMIC_RELAXED);
+	virtio_config_changed(vn->vd);
+}
+
 static const struct net_ops net_callbacks = {
 	.readable = on_readable,
 	.writable = on_writable,
+	.link = on_link,
 };
 
 /* ---- the control queue ---- */
@@ -567,10 +579,10 @@ vnet_build(struct vnet *vn, struct pci_dev *pd, const struct config_node *conf,
 	vc.features = offload_features(net_offloads(vn->nb)) |
 	    (mtu != 0 ? VIRTIO_BIT(F_MTU) : 0) |
 	    (vn->pairs > 1 ? VIRTIO_BIT(F_MQ) : 0);
+	/* attached last: a back end may call at once */
+	r = virtio_init(pd, &vc, &vn->vd, err);
 	for (i = 0; i < vn->pairs && r == 0; i++)
 		r = net_attach(vn->nb, i, vc.loop, &net_callbacks, vn, err);
-	if (r == 0)
-		r = virtio_init(pd, &vc, &vn->vd, err);
 	return r;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "machine.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -448,6 +449,48 @@ add_tap(struct describe *d, const struct zone_nic *nic, unsigned queues)
 	return rc;
 }
 
+/* The first address of each family: the others are the guest's own affair. */
+static int
+put_ips(struct nvlist *row, const char *name, const struct zone_ip *ips,
+    size_t n, bool prefix)
+{
+	char text[2][INET6_ADDRSTRLEN + 4];
+	const char *list[2] = { text[0], text[1] };
+	size_t have = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && have < 2 && rc == 0; i++)
+		if (have == 0 || ips[i].family != ips[0].family)
+			rc = zone_ip_format(
+			    &ips[i], prefix, text[have++], sizeof(text[0]));
+	if (rc == 0 && have > 0)
+		rc = nvlist_add_strs(row, name, list, have);
+	return rc;
+}
+
+/* docs/network.md has the row. */
+static int
+add_slirp(struct describe *d, const struct zone_nic *nic)
+{
+	struct nvlist *row;
+	int rc = file(d, nic->physical, "slirp", false);
+
+	if (rc < 0)
+		return rc;
+	row = d->files[d->nfiles - 1];
+	rc = put_ips(row, "addresses", nic->ips, nic->nips, true);
+	if (rc == 0)
+		rc = put_ips(
+		    row, "gateways", nic->gateways, nic->ngateways, false);
+	if (rc == 0 && nic->hostfwd != NULL)
+		rc = nvlist_add_str(row, "hostfwd", nic->hostfwd);
+	if (rc == 0)
+		rc = nvlist_add_u64(row, "mtu", nic->mtu);
+	if (rc == 0)
+		rc = nvlist_add_bool(row, "loopback", nic->host_loopback);
+	return rc < 0 ? error_sys(d->err, -rc, "files") : 0;
+}
+
 static int
 add_net(struct describe *d, const struct zone_res *res)
 {
@@ -465,21 +508,19 @@ add_net(struct describe *d, const struct zone_res *res)
 		return error_set(
 		    d->err, EINVAL, "model '%.64s': there is virtio", model);
 	rc = zone_nic_read(res, &nic, d->err);
-	if (rc == 0 && nic.slirp)
-		rc = error_set(d->err, ENOTSUP,
-		    "global-nic 'slirp': no user-mode network in zones yet");
 	if (rc == 0)
 		rc = plain(d, "physical", nic.physical);
 	if (rc == 0)
-		rc = add_tap(d, &nic, queues);
+		rc = nic.slirp ? add_slirp(d, &nic) : add_tap(d, &nic, queues);
 	if (rc < 0)
 		return rc;
-	if (queues > 1)
+	if (queues > 1 && !nic.slirp)
 		n = (size_t)snprintf(more, sizeof(more), ",queues=%u", queues);
 	if (nic.mtu != 0)
 		snprintf(more + n, sizeof(more) - n, ",mtu=%u", nic.mtu);
-	return option(d, "-s", "%u:%u:%u,virtio-net,%s,type=tap,mac=%s%s",
-	    s.bus, s.dev, s.func, nic.physical, nic.mac, more);
+	return option(d, "-s", "%u:%u:%u,virtio-net,%s,type=%s,mac=%s%s", s.bus,
+	    s.dev, s.func, nic.physical, nic.slirp ? "packet" : "tap", nic.mac,
+	    more);
 }
 
 static int

@@ -25,7 +25,7 @@ struct options {
 	struct sup_conf conf;
 	bool foreground;
 	char root[PATH_MAX];
-	char snap[PATH_MAX], mdata[PATH_MAX];
+	char snap[PATH_MAX], mdata[PATH_MAX], slirp[PATH_MAX];
 	char brands[PATH_MAX];
 };
 
@@ -71,10 +71,19 @@ print_faults(void)
 }
 #endif
 
-/* zonesnap and mdata lie beside this program. */
+/* The programs that it runs lie beside it. */
 static int
 find_programs(struct options *o, struct error *err)
 {
+	const struct {
+		const char *name;
+		char *buf;
+		const char **to;
+	} rows[] = {
+		{ "zonesnap", o->snap, &o->conf.snap },
+		{ "mdata", o->mdata, &o->conf.mdata },
+		{ "zoneslirp", o->slirp, &o->conf.slirp },
+	};
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	char *slash;
@@ -83,14 +92,14 @@ find_programs(struct options *o, struct error *err)
 		return error_sys(err, errno, "/proc/self/exe");
 	exe[n] = '\0';
 	slash = strrchr(exe, '/');
-	if (slash == NULL ||
-	    str_format(o->snap, sizeof(o->snap), "%.*s/zonesnap",
-		(int)(slash - exe), exe) < 0 ||
-	    str_format(o->mdata, sizeof(o->mdata), "%.*s/mdata",
-		(int)(slash - exe), exe) < 0)
-		return error_set(err, ENAMETOOLONG, "%s: path too long", exe);
-	o->conf.snap = o->snap;
-	o->conf.mdata = o->mdata;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (slash == NULL ||
+		    str_format(rows[i].buf, PATH_MAX, "%.*s/%s",
+			(int)(slash - exe), exe, rows[i].name) < 0)
+			return error_set(
+			    err, ENAMETOOLONG, "%s: path too long", exe);
+		*rows[i].to = rows[i].buf;
+	}
 	return 0;
 }
 

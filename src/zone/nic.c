@@ -262,6 +262,7 @@ read_protection(const struct reader *r)
 	nic->dhcp_nospoof = !server;
 	nic->restricted = !zone_res_flag(r->net, "allow-restricted-traffic");
 	nic->strict = zone_res_flag(r->net, "strict");
+	nic->host_loopback = zone_res_flag(r->net, "allow-host-loopback");
 }
 
 /* ---- the whole ---- */

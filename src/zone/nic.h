@@ -48,6 +48,7 @@ struct zone_nic {
 	const char *cids; /* DHCP client ids, comma list; NULL: the default */
 	bool slirp; /* user-mode network instead of a link */
 	const char *hostfwd; /* of slirp; NULL */
+	bool host_loopback; /* slirp: its gateway leads to this host's own */
 };
 
 /* Errors name the property and the value; the caller adds the resource. */

@@ -157,6 +157,11 @@ static const struct zone_prop net_props[] = {
 	    .aliases = "hostfwd",
 	    .help =
 		"ports of the host that lead to the guest; global-nic slirp" },
+	{ "allow-host-loopback", ZONE_BOOL, ENABLED_BY_BRAND,
+	    .xml = "allow-host-loopback", .dflt = "false",
+	    .aliases = "allow_host_loopback",
+	    .help = "let the guest reach the host's loopback by the gateway; "
+		    "global-nic slirp" },
 	{ "property", ZONE_STRING, ZP_LIST, .xml = "net-attr",
 	    .fields = pair_fields, .help = "further names and values" },
 	{ NULL },

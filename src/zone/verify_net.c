@@ -201,6 +201,10 @@ rule_slirp(const struct nets *n, const struct zone_nic *nic)
 	if (!nic->slirp && nic->hostfwd != NULL)
 		return error_set(n->err, EINVAL,
 		    "hostfwd: only with global-nic slirp; clear one");
+	if (!nic->slirp && nic->host_loopback)
+		return error_set(n->err, EINVAL,
+		    "allow-host-loopback: only with global-nic slirp; clear "
+		    "one");
 	for (size_t i = 0; nic->slirp && i < ARRAY_LEN(rows); i++)
 		if (rows[i].set)
 			return error_set(n->err, EINVAL,

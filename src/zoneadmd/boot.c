@@ -189,6 +189,8 @@ start_machine(struct sup *sup, const struct nvlist *cmd, int console[2],
 	sup_fault(FAULT_READY_OPENED, 0);
 	if (rc == 0)
 		rc = child_spawn(sup, plan, console, err);
+	if (rc == 0)
+		rc = sup_slirps_enter(sup, err);
 	jail_plan_free(plan);
 	nvlist_free(sup->foreseen);
 	sup->foreseen = NULL;
@@ -262,6 +264,7 @@ tear_down(struct sup *sup, const char *cause, struct error *err)
 
 	rc = child_destroy(sup, err);
 	mdata_end(sup);
+	sup_slirps_end(sup);
 	sup_fault(FAULT_HALT_CLEANED, 0);
 	unlink_sockets(sup);
 	(void)unlinkat(sup->dir, "zhyve.cmd", 0);

@@ -25,6 +25,7 @@
 
 struct want {
 	struct sup *sup;
+	const struct nvlist *row; /* all of it */
 	const char *path, *template, *bridge; /* NULL: not said */
 	bool readonly;
 	int console;
@@ -192,6 +193,12 @@ open_tap(const struct want *w, struct error *err)
 	return rc < 0 ? rc : fd;
 }
 
+static int
+open_slirp(const struct want *w, struct error *err)
+{
+	return sup_slirp_open(w->sup, w->row, w->path, err);
+}
+
 /* ---- sockets in the zone's root ---- */
 
 static int
@@ -283,6 +290,7 @@ static const struct {
 	{ "kvm", open_kvm, .optional = true },
 	{ "device", open_device },
 	{ "tap", open_tap, .suffix = ":0" },
+	{ "slirp", open_slirp },
 };
 
 static int
@@ -302,6 +310,7 @@ open_one(struct want *w, const struct nvlist *row, struct sup_file *ret,
 {
 	struct sup_file f = { .fd = -1 };
 
+	w->row = row;
 	w->readonly = false;
 	w->template = w->bridge = NULL;
 	if (nvlist_get_str(row, "path", &w->path) < 0 ||

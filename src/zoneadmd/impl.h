@@ -99,6 +99,7 @@ struct sup {
 	char *sockets[SUP_SOCKETS]; /* paths that teardown unlinks */
 	size_t nsockets;
 	struct child child;
+	struct slirp *slirps; /* slirp.c */
 	struct console console;
 	struct logfile platform, conlog;
 	struct metadata mdata;
@@ -162,6 +163,19 @@ int sup_files_open(struct sup *sup, const struct nvlist *cmd, int console,
     struct sup_files *ret, struct error *err);
 void sup_files_close(struct sup_files *files);
 
+/* ---- slirp.c: user-mode networks ---- */
+
+/*
+ * Start the one of a NIC, as the boot hook's row says, and wait until it
+ * serves. The zone's end of its frames; an error names the NIC.
+ */
+int sup_slirp_open(struct sup *sup, const struct nvlist *row, const char *net,
+    struct error *err);
+/* Into the zone's control groups, which are there now. */
+int sup_slirps_enter(struct sup *sup, struct error *err);
+void sup_slirps_end(struct sup *sup);
+void sup_slirps_forget(struct sup *sup); /* lets them live */
+
 /* ---- cpus.c ---- */
 
 /*
@@ -174,6 +188,8 @@ int sup_choose_cpus(struct sup *sup, struct error *err);
 
 int sup_plan(struct sup *sup, struct jail_plan **ret,
     struct jail_privset *ret_privs, struct error *err);
+/* The host's user that the zone's helpers are: in its range, not the zone's. */
+uid_t sup_helper_uid(const struct sup *sup);
 
 /* ---- child.c ---- */
 

@@ -106,6 +106,21 @@ group_name(struct sup *sup, char *buf, size_t size)
 	return str_format(buf, size, "%.54s-%08" PRIx32, sup->conf.zone, hash);
 }
 
+static uint32_t
+first_uid(const struct sup *sup)
+{
+	uint64_t did = 0;
+
+	(void)nvlist_get_u64(sup->snap, "did", &did);
+	return UID_FIRST + (uint32_t)(did % UID_RANGES) * UID_COUNT;
+}
+
+uid_t
+sup_helper_uid(const struct sup *sup)
+{
+	return first_uid(sup) + JAIL_UID + 1;
+}
+
 int
 sup_plan(struct sup *sup, struct jail_plan **ret,
     struct jail_privset *ret_privs, struct error *err)
@@ -114,15 +129,13 @@ sup_plan(struct sup *sup, struct jail_plan **ret,
 	struct jail_spec spec = {
 		.mounts = mounts, .uid_count = UID_COUNT, .nofile = NOFILE
 	};
-	uint64_t did = 0;
 	char name[80];
 	int rc;
 
 	if (group_name(sup, name, sizeof(name)) < 0)
 		return error_set(err, ENAMETOOLONG, "name of the zone");
-	(void)nvlist_get_u64(sup->snap, "did", &did);
 	spec.name = name;
-	spec.uid_base = UID_FIRST + (uint32_t)(did % UID_RANGES) * UID_COUNT;
+	spec.uid_base = first_uid(sup);
 	rc = sup_choose_cpus(sup, err);
 	if (rc < 0)
 		return rc;

@@ -374,6 +374,7 @@ sup_free(struct sup *sup)
 		console_fini(&sup->console);
 	}
 	forget_child(sup);
+	sup_slirps_forget(sup);
 	for (size_t i = 0; i < ARRAY_LEN(sup->signals); i++)
 		mevent_delete(sup->signals[i]);
 	mevent_loop_destroy(sup->loop);

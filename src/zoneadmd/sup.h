@@ -20,6 +20,7 @@ struct sup_conf {
 	const char *brands; /* folder of brands; NULL: the installed one */
 	const char *snap; /* program that makes snapshots (zone/snap.h) */
 	const char *mdata; /* program that serves metadata; NULL: none */
+	const char *slirp; /* program of user-mode networks, zoneslirp */
 };
 
 /*

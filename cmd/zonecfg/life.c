@@ -77,6 +77,31 @@ load_detached(const char *zonepath, struct zone_conf **ret, struct error *err)
 	return 0;
 }
 
+/* Ethernet addresses are each zone's own; without one a boot makes one. */
+static int
+forget_macs(struct zone_conf *conf, struct error *err)
+{
+	const struct zone_rtype *net = zone_rtype_find("net");
+	const struct zone_prop *mac = zone_prop_find(net, "mac-addr");
+	struct zone_res *res;
+	int rc = 0;
+
+	for (size_t i = 0; i < zone_conf_count(conf) && rc == 0; i++) {
+		if (zone_res_type(zone_conf_at(conf, i)) != net ||
+		    zone_res_count(zone_conf_at(conf, i), mac) == 0)
+			continue;
+		res = zone_res_dup(zone_conf_at(conf, i));
+		if (res == NULL)
+			return error_set(err, ENOMEM, "out of memory");
+		rc = zone_res_clear(res, mac, err);
+		if (rc == 0)
+			rc = zone_conf_put(conf, i, res, err);
+		if (rc < 0)
+			zone_res_free(res);
+	}
+	return rc;
+}
+
 static int
 new_conf(struct session *s, const struct zone_stmt *stmt,
     struct zone_conf **ret, struct error *err)
@@ -96,6 +121,8 @@ new_conf(struct session *s, const struct zone_stmt *stmt,
 	}
 	if (rc == 0)
 		rc = zone_conf_set_text(*ret, "zonename", s->name, err);
+	if (rc == 0 && zone_stmt_opt(stmt, 't'))
+		rc = forget_macs(*ret, err);
 	if (rc < 0)
 		return rc;
 	/* what is one zone's alone is not inherited */

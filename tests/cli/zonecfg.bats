@@ -80,6 +80,11 @@ U=8c1e5a0e-9a51-4c0c-8f2e-0f3bd1d0f3a4
 	ok -z y "create -t z; set zonepath=/zones/y"
 	ok -z y info bootargs
 	[ "$out" = "bootargs: x" ]
+	# addresses of Ethernet are each zone's own
+	make_zone n "add net; set physical=net0; set vlan-id=7; set mac-addr=2:8:20:0:0:1; end"
+	ok -z m "create -t n; set zonepath=/zones/m"
+	ok -z m info net
+	[ "$out" = $'net:\n\tphysical: net0\n\tvlan-id: 7' ]
 	refused 1 "create: there is no zone or template 'nothing'" -z x create -t nothing
 	refused 1 "create: */nosuch/SYSnosuch.xml: No such file or directory" -z x create -t SYSnosuch
 	refused 2 "create: -a, -b, -t and -X exclude each other; usage: create *" -z x create -b -X

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,zones]
+    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,zones]
            [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
-soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py.
-zones.py needs root.
+soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py;
+"mdata" its server, mdata.py. That and zones.py need root.
 """
 import argparse
 import os
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 
+from mdata import MdataBench
 from soft import SoftBench
 from uart import UartBench
 from zones import ZoneBench
@@ -244,6 +245,8 @@ def main():
         getattr(soft, name)()
     if not only or "uart" in only:
         UartBench(bench).all()
+    if not only or "mdata" in only:
+        MdataBench(bench).all()
     if (not only or "zones" in only) and os.geteuid() == 0:
         ZoneBench(bench).all()
     subprocess.run(["rm", "-rf", bench.tmp], check=False)

@@ -1,0 +1,320 @@
+# Guest metadata: the server, supervisors, and guests that speak on their second
+# port. The guest is a wire between its ports (tests/guest/bridge.c): what a test
+# says on the console comes to the server as a guest's words.
+load zones
+
+LPC="add lpc; set com1=/dev/zconsole; set com2=socket,/tmp/vm.ttyb; end"
+
+# mzone NAME: a zone with a metadata port, running
+mzone() {
+	zone "$1" bridge "$LPC"
+	adm -z "$1" boot
+}
+
+# md ZONE CODE: speak on its port
+md() {
+	timeout -k 5 150 python3 "$HERE/mdport.py" "$ROOT/run/zhyve/$1/console.sock" "$2"
+}
+
+# The server of this world.
+server() {
+	pgrep -f "/mdata -R $ROOT\$" || true
+}
+
+# gone PID: soon
+gone() {
+	local _
+	for _ in $(seq "$WAIT"); do
+		[ -d "/proc/$1" ] || return 0
+		sleep 0.1
+	done
+	echo "process $1 is still there"
+	return 1
+}
+
+# write_json ZONE: standard input becomes its metadata.json, as an editor does it
+write_json() {
+	cat >"$ROOT/zones/$1/config/.edit"
+	mv "$ROOT/zones/$1/config/.edit" "$ROOT/zones/$1/config/metadata.json"
+}
+
+@test "a guest asks, and is told; puts, and it is there" {
+	mzone a
+	md a '
+p.talk(b"\n", b"invalid command\n")
+p.talk(b"NEGOTIATE V2\n", b"V2_OK\n")
+p.talk(b"NEGOTIATE V1\n", b"FAILURE\n")
+p.get("sdc:zonename", "a")
+p.get("sdc:nics", "[]")
+p.none("sdc:alias")
+p.is_(p.ask("KEYS"), ("SUCCESS", b""))
+p.put("color", "bl\u00fce\n".encode())
+p.get("color", "bl\u00fce\n")
+p.put("root_pw", b"secret")
+p.is_(p.ask("KEYS"), ("SUCCESS", b"color\nroot_pw"))
+p.delete("color")
+p.delete("color")
+p.none("color")
+p.talk(b"GET root_pw\n", b"SUCCESS\nsecret\n.\n")
+p.talk(b"KEYS\n", b"SUCCESS\nroot_pw\n.\n")
+p.talk(b"PUT a b\n", b"FAILURE\n")
+'
+	python3 - "$ROOT/zones/a/config/metadata.json" <<-'END'
+		import json, sys
+		j = json.load(open(sys.argv[1]))
+		assert j == {"customer_metadata": {}, "internal_metadata": {"root_pw": "secret"}}, j
+	END
+	[ "$(stat -c %a "$ROOT/zones/a/config" "$ROOT/zones/a/config/metadata.json" | tr '\n' ' ')" = "700 600 " ]
+}
+
+@test "what is wrong: no answer to what is no frame, short reasons to the rest" {
+	mzone a
+	md a '
+for bad in (b"V2 x\n", b"V2 0 00000000 x\n", b"V2 25 94451607 0f1e2d3c GET c2RjOnV1aWQ=\n",
+            b"V2 24 94451606 0f1e2d3c GET c2RjOnV1aWQ=\n", b"V2 13 00000736 00051671 keys\n"):
+    p.say(bad)
+p.silent()
+p.fails("GET", None, "Invalid GET Request")
+p.fails("DELETE", b" ", "Invalid DELETE Request")
+for bad in (None, b"Y29sb3I=", b"Y29sb3I= ", b"Y29sb3I= !!!!", b"ICA= YQ=="):
+    p.fails("PUT", bad, "Invalid PUT Request")
+p.fails("PUT", p.put_payload("sdc:uuid", b"x"), "Cannot update the \"sdc\" Namespace.")
+p.fails("DELETE", b"sdc:uuid", "Cannot update the \"sdc\" Namespace.")
+p.fails("PUT", p.put_payload("operator-script", b"x"), "Cannot update \"operator-script\".")
+p.fails("PUT", p.put_payload("k", b"\xff"), "Keys and values must be UTF-8.")
+p.fails("NEGOTIATE", b"V2", "Unknown command NEGOTIATE")
+p.none("sdc:nics.0")
+'
+}
+
+@test "our own words get no answer: a terminal that echoes is no storm" {
+	mzone a
+	md a '
+import time
+p.say(b"\n")
+echoed = 0
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    if p.more(0.2):
+        echoed += len(p.heard)
+        p.say(p.heard)
+        p.heard = b""
+if echoed > 200:
+    sys.exit(f"{echoed} bytes were said")
+p.talk(b"NEGOTIATE V2\n", b"V2_OK\n")
+'
+}
+
+@test "a run of empty lines has one answer" {
+	mzone a
+	md a '
+p.talk(b"\n\n\nNEGOTIATE V2\n", b"invalid command\nV2_OK\n")
+p.say(b"\n" * 50)
+p.hears(b"invalid command\n")
+p.silent()
+'
+}
+
+@test "zones have their own metadata, and no other's" {
+	mzone a
+	mzone b
+	md a 'p.put("mine", b"A"); p.get("sdc:zonename", "a")'
+	md b 'p.none("mine"); p.put("mine", b"B"); p.get("sdc:zonename", "b")'
+	md a 'p.get("mine", "A")'
+	[ "$(server | wc -l)" -eq 1 ]
+	# the other's end is not this one's
+	adm -z b halt
+	md a 'p.get("mine", "A")'
+	adm -z b boot
+	md b 'p.get("mine", "B")'
+}
+
+@test "an operator's edit is in the next answer, of metadata and of the configuration" {
+	mzone a
+	md a 'p.none("k"); p.none("sdc:alias")'
+	write_json a <<<'{"customer_metadata": {"k": "1", "n": 1500, "t": true},
+		"internal_metadata": {"hidden": "h", "operator-script": "#!/bin/sh"}}'
+	md a '
+p.get("k", "1"); p.get("n", "1500"); p.get("t", "true"); p.none("hidden")
+p.get("sdc:operator-script", "#!/bin/sh")
+p.is_(p.ask("KEYS"), ("SUCCESS", b"k\nn\nt"))'
+	cfg -z a 'add attr; set name=alias; set type=string; set value=web01; end
+		add attr; set name=internal-metadata-namespaces; set type=string; set value=foo; end'
+	md a '
+p.get("sdc:alias", "web01")
+p.fails("PUT", p.put_payload("foo:x", b"1"), "Cannot update the \"foo\" Namespace.")'
+	# half an edit is none
+	printf '{"customer_metadata": {"k":' >"$ROOT/zones/a/config/metadata.json"
+	md a 'p.get("k", "1"); p.fails("PUT", p.put_payload("a", b"b"), "The host cannot write the metadata.")'
+	write_json a <<<'{"customer_metadata": {"k": "2"}}'
+	md a 'p.get("k", "2"); p.none("n")'
+}
+
+@test "the server dies in the middle of a line and between requests: answers come" {
+	mzone a
+	md a 'p.put("k", b"v" * 3000)'
+	md a '
+import os, signal, subprocess
+def kill():
+    pid = int(subprocess.run(["pgrep", "-f", "/mdata -R '"$ROOT"'$"], check=True,
+                             capture_output=True).stdout.split()[0])
+    os.kill(pid, signal.SIGKILL)
+def served():
+    # another one is there: it has what the guest says
+    p.get("sdc:zonename", "a")
+for at in (1, 7, 40):
+    ident, frame = p.frame("GET", b"k" * 1)
+    frame = p.frame("GET", b"a-key-that-is-not-there", ident)[1]
+    p.say(frame[:at])
+    time.sleep(0.3)
+    kill()
+    p.say(frame[at:])
+    p.is_(p.answer(ident), ("NOTFOUND", b""))
+    served()
+for _ in range(3):
+    kill()
+    p.get("k", "v" * 3000)
+    p.put("n", b"1")
+'
+	shows "handed over again" "$ROOT/zones/a/logs/platform.log"
+}
+
+@test "the supervisor dies: the next one takes port and backlog back" {
+	mzone a
+	zhyve=$(pid_of a)
+	md a 'p.put("k", b"1"); p.say(b"GET ")' # the line is unfinished
+	sleep 0.2
+	kill -KILL "$(supervisors a)"
+	adm -z a boot
+	[ -d "/proc/$zhyve" ]
+	md a 'p.talk(b"k\n", b"SUCCESS\n1\n.\n"); p.get("k", "1")'
+	# and both at once
+	kill -KILL "$(supervisors a)" "$(server)"
+	adm -z a boot
+	md a 'p.get("k", "1")'
+}
+
+@test "one guest floods, another is served" {
+	mzone a
+	mzone b
+	python3 "$HERE/mdport.py" "$ROOT/run/zhyve/a/console.sock" '
+import os
+p.sock.setblocking(False)
+end = time.monotonic() + 8
+while time.monotonic() < end:
+    try:
+        p.sock.send(random.choice((os.urandom(512), b"GET x\n" * 80, b"x" * 512, b"\n" * 512, p.frame("KEYS")[1] * 9)))
+    except BlockingIOError:
+        time.sleep(0.01)
+    p.more(0)
+    p.heard = b""
+' &
+	flood=$!
+	md b '
+for i in range(30):
+    p.put("i", str(i).encode())
+    p.get("i", str(i))
+'
+	wait "$flood"
+	kb=$(awk '/VmRSS/ { print $2 }' "/proc/$(server)/status")
+	[ "$kb" -lt 8192 ]
+	# its own port works when it is done
+	md a 'p.say(b"\n")
+while p.more(3):
+    pass
+p.heard = b""
+p.get("sdc:zonename", "a")'
+}
+
+@test "a guest that does not read stops its own port only" {
+	mzone a
+	mzone b
+	python3 -c '
+import json
+print(json.dumps({"customer_metadata": {"big": "b" * 200000}}))' | write_json a
+	md a '
+ident, frame = p.frame("GET", b"big")
+p.say(frame * 3)
+time.sleep(2) # nobody reads
+' || true
+	md b 'p.put("k", b"1"); p.get("k", "1")'
+	[ "$(awk '/VmRSS/ { print $2 }' "/proc/$(server)/status")" -lt 8192 ]
+}
+
+@test "the port's own sockets, and who may talk to the server" {
+	mzone a
+	# the guest's port has its one client already
+	python3 - "$ROOT/zones/a/root/tmp" <<-'END'
+		import os, socket, sys
+		os.chdir(sys.argv[1])
+		s = socket.socket(socket.AF_UNIX)
+		s.settimeout(20)
+		s.connect("vm.ttyb")
+		said = b"".join(iter(lambda: s.recv(100), b""))
+		assert b"in use by another client" in said, said
+	END
+	[ "$(stat -c '%a %F' "$ROOT/run/zhyve/.mdata/sock")" = "600 socket" ]
+	[ "$(stat -c %a "$ROOT/run/zhyve/.mdata")" = 700 ]
+	pid=$(server)
+	grep -q '^Uid:.4260840000.4260840000.4260840000.4260840000$' "/proc/$pid/status"
+	[ "$(grep -c '^Cap.*:.0*$' "/proc/$pid/status")" -eq 5 ]
+	grep -q '^Seccomp:.2$' "/proc/$pid/status"
+	grep -q '^NoNewPrivs:.1$' "/proc/$pid/status"
+	[ -z "$(ls -A "/proc/$pid/root")" ]
+	[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
+@test "nothing stays: neither server nor socket, and uninstall takes the metadata" {
+	mzone a
+	md a 'p.put("k", b"1")'
+	pid=$(server)
+	adm -z a halt
+	gone "$pid"
+	[ ! -e "$ROOT/run/zhyve/.mdata/sock" ]
+	# it is there for the next boot
+	adm -z a boot
+	md a 'p.get("k", "1")'
+	adm -z a halt
+	adm -z a uninstall -F
+	[ ! -e "$ROOT/zones/a" ]
+}
+
+@test "a server that cannot be started is no reason not to boot" {
+	mkdir -p root/run/zhyve
+	: >root/run/zhyve/.mdata
+	mzone a
+	is a running
+	shows "metadata server: " "$ROOT/zones/a/logs/platform.log"
+	rm root/run/zhyve/.mdata
+	md a 'p.get("sdc:zonename", "a")'
+}
+
+@test "200 zones, one server, under 16 MiB" {
+	mkdir -p root/etc/zones
+	"$BUILD/cmd/zoneadmd/mdata" -R "$ROOT"
+	mkfifo hold
+	"$BUILD/tests/bench/mdata_zones" "$ROOT" 200 0 <hold >said 3>&- &
+	zones=$!
+	exec 4>hold
+	shows "200 zones served" said
+	[ "$(awk '/VmHWM/ { print $2 }' "/proc/$(server)/status")" -lt 16384 ]
+	pid=$(server)
+	exec 4>&-
+	wait "$zones"
+	gone "$pid"
+}
+
+@test "only one server serves a world" {
+	mkdir root/etc
+	"$BUILD/cmd/zoneadmd/mdata" -R "$ROOT"
+	pid=$(server)
+	"$BUILD/cmd/zoneadmd/mdata" -R "$ROOT"
+	"$BUILD/cmd/zoneadmd/mdata" -f -R "$ROOT"
+	[ "$(server)" = "$pid" ]
+	kill "$pid"
+	gone "$pid"
+	[ ! -e "$ROOT/run/zhyve/.mdata/sock" ]
+	run "$BUILD/cmd/zoneadmd/mdata" -R "$ROOT/nowhere"
+	[ "$status" -eq 1 ]
+	[[ $output == "mdata: root $ROOT/nowhere: No such file or directory" ]]
+}

@@ -427,7 +427,7 @@ verdict_named(const char *name, int *ret)
 
 struct walk {
 	const struct frames_ops *ops;
-	bool open;
+	bool open, left_out; /* of this link nothing is tried */
 	unsigned frames;
 };
 
@@ -465,6 +465,15 @@ run_line(struct walk *w, const char *line)
 	if (sscanf(line, "%15s %n", word, &skip) != 1 || word[0] == '#')
 		return;
 	line += skip;
+	if (strcmp(word, "link") == 0) {
+		char limit[16] = "";
+
+		if (sscanf(line, "not:%15s %n", limit, &skip) == 1)
+			line += skip;
+		w->left_out = strcmp(limit, w->ops->name) == 0;
+	}
+	if (w->left_out)
+		return;
 	if (strcmp(word, "link") == 0 || strcmp(word, "set") == 0) {
 		if (!frames_link(line, &spec))
 			tap_fail("link not understood");

@@ -3,7 +3,9 @@
  * frames flow, and an attacher that is killed at every step.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,7 +206,32 @@ the_table_holds_by_bpf(void)
 	run_table(LINK_GUARD_BPF, "bpf");
 }
 
+static void
+the_table_holds_by_nftables(void)
+{
+	if (geteuid() != 0)
+		tap_skip("root makes taps and filters");
+	run_table(LINK_GUARD_NFT, "nft");
+}
+
+/* In a user namespace of its own bpf(2) is refused, nftables is not. */
+static void
+without_bpf_there_is_nftables(void)
+{
+	cleanup_close int fd = -1;
+
+	if (geteuid() != 0)
+		tap_skip("root makes taps and filters");
+	if (unshare(CLONE_NEWUSER) == -1)
+		tap_skip("unshare: %s", strerror(errno));
+	fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+	tap_check_int(write(fd, "0 0 1", 5), 5);
+	run_table(LINK_GUARD_AUTO, "nft");
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(the_table_holds_by_bpf, 300),
+	TAP_TEST_TIMEOUT(the_table_holds_by_nftables, 300),
+	TAP_TEST_TIMEOUT(without_bpf_there_is_nftables, 300),
 };
 TAP_MAIN(tests)

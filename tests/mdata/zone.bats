@@ -31,16 +31,21 @@ inside() {
 		"$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C -d web </dev/null >console 2>&1 3>&- &
 		login=$!
 		adm -z web boot
+		# meanwhile
+		while [ -n "${KILL:-}" ] && [ -d "/proc/$login" ]; do
+			pkill -9 -f "/mdata -R $ROOT\$" && echo killed >>kills
+			sleep 0.7
+		done
 		timeout 400 tail --pid=$login -f /dev/null || kill $login
 		becomes web installed
 		cp -r root/zones/web/config root/zones/web/logs .
 		adm -z web uninstall -F
 	EOS
-	export ROOT BUILD WAIT
+	export ROOT BUILD WAIT KILL
 	unshare -m -n bash inside.sh
 }
 
-@test "cloud-init and mdata-get in a zone" {
+asks() {
 	[ -f "$LINUX/vmlinuz" ] || skip "no Debian kernel in $LINUX (tools/kernel.sh fetches it)"
 	[ -f "$CLOUDINIT/done" ] || skip "no cloud-init in $CLOUDINIT (tools/cloudinit.sh fetches it)"
 	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
@@ -58,4 +63,14 @@ inside() {
 		return 1
 	}
 	nothing_left
+}
+
+@test "cloud-init and mdata-get in a zone" {
+	asks
+}
+
+@test "the same with a server that is killed all the time" {
+	KILL=1
+	asks
+	[ "$(wc -l <kills)" -ge 3 ]
 }

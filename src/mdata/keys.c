@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
+#include "base/mevent.h"
 #include "base/str.h"
 #include "mdata/data.h"
 #include "mdata/data_impl.h"
@@ -20,6 +21,11 @@
 #define TAGS_MAX (256 * KiB)
 #define BUSY_TRIES 20 /* a writer holds the lock for a moment */
 #define BUSY_US 1000
+#define BIG (64 * KiB) /* files that not every zone may have read */
+#define BIG_MAX 16
+#define NOTES_MAX 10
+#define NOTE_NS UINT64_C(10000000000)
+#define NOTE_MAX 400
 #define NAMESPACES "sdc:internal_metadata_namespaces"
 
 struct fact {
@@ -27,8 +33,7 @@ struct fact {
 };
 
 struct mdata_keys {
-	const char *name; /* behind this struct, as is uuid */
-	const char *uuid;
+	const char *uuid; /* behind this struct */
 	int dir;
 	struct fact *facts;
 	size_t nfacts;
@@ -36,9 +41,44 @@ struct mdata_keys {
 	size_t nnamespaces;
 	struct mdata_data *data; /* NULL: not read */
 	struct stat st; /* of the file when it was read */
+	bool big; /* it is among the big ones */
 	uint64_t writes;
-	struct log_limit limit;
+	void (*note)(void *arg, const char *text); /* NULL: nobody listens */
+	void *note_arg;
+	unsigned notes; /* that may be made, as of note_ns */
+	uint64_t note_ns;
 };
+
+/* ---- notes ---- */
+
+static void __attribute__((format(printf, 2, 3)))
+note(struct mdata_keys *k, const char *fmt, ...)
+{
+	uint64_t now = mevent_now_ns();
+	uint64_t more = (now - k->note_ns) / NOTE_NS;
+	char text[NOTE_MAX];
+	va_list ap;
+
+	if (more > 0) {
+		k->notes = (unsigned)MIN(k->notes + more, NOTES_MAX);
+		k->note_ns = now;
+	}
+	if (k->note == NULL || k->notes == 0)
+		return;
+	k->notes--;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	k->note(k->note_arg, text);
+}
+
+void
+mdata_keys_on_note(
+    struct mdata_keys *k, void (*fn)(void *arg, const char *text), void *arg)
+{
+	k->note = fn;
+	k->note_arg = arg;
+}
 
 /* ---- classes ---- */
 
@@ -260,12 +300,33 @@ same_file(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* Who has read a big file; the next is put in the place of the oldest. */
+static struct mdata_keys *big[BIG_MAX];
+
 static void
 drop_data(struct mdata_keys *k)
 {
+	for (size_t i = 0; k->big && i < BIG_MAX; i++)
+		if (big[i] == k)
+			big[i] = NULL;
+	k->big = false;
 	mdata_data_free(k->data);
 	k->data = NULL;
 	k->st = (struct stat){ 0 };
+}
+
+static void
+note_big(struct mdata_keys *k)
+{
+	static size_t next;
+
+	if (k->big || k->st.st_size <= (off_t)BIG)
+		return;
+	if (big[next] != NULL)
+		drop_data(big[next]);
+	big[next] = k;
+	k->big = true;
+	next = (next + 1) % BIG_MAX;
 }
 
 /*
@@ -285,8 +346,7 @@ look(struct mdata_keys *k, struct buf *why)
 	if (k->data == NULL || !same_file(&st, &k->st)) {
 		rc = mdata_data_load(k->dir, &d, &err);
 		if (rc < 0)
-			log_ratelimited(&k->limit, LOG_WARN, k->name, "%s: %s",
-			    err.text,
+			note(k, "%s: %s", err.text,
 			    k->data != NULL ? "the former one is used"
 					    : "nothing of it is given");
 	}
@@ -294,6 +354,7 @@ look(struct mdata_keys *k, struct buf *why)
 		mdata_data_free(k->data);
 		k->data = d;
 		k->st = st;
+		note_big(k);
 	}
 	if (k->data != NULL)
 		return 0;
@@ -376,7 +437,7 @@ get_tag(struct mdata_keys *k, const char *rest, struct buf *value)
 		return -ENOENT;
 	rc = mdata_json_read(k->dir, "tags.json", TAGS_MAX, &tags, &err);
 	if (rc < 0) {
-		log_ratelimited(&k->limit, LOG_WARN, k->name, "%s", err.text);
+		note(k, "%s", err.text);
 		return rc;
 	}
 	rc = give_json(json_object_get(tags, rest + 1), value);
@@ -547,12 +608,12 @@ change(struct mdata_keys *k, struct change *c, struct buf *why)
 	}
 	if (rc == 0) {
 		if (c->done)
-			log_ratelimited(&k->limit, LOG_INFO, k->name, "%s %s",
-			    c->value != NULL ? "PUT" : "DELETE", c->key);
+			note(k, "%s %s", c->value != NULL ? "PUT" : "DELETE",
+			    c->key);
 		return 0;
 	}
-	log_ratelimited(&k->limit, LOG_WARN, k->name, "%s %s: %s",
-	    c->value != NULL ? "PUT" : "DELETE", c->key, err.text);
+	note(k, "%s %s: %s", c->value != NULL ? "PUT" : "DELETE", c->key,
+	    err.text);
 	/* a damaged file is no fault of the guest's */
 	if (rc == -EINVAL && !c->done)
 		rc = -EIO;
@@ -583,17 +644,17 @@ const struct mdata_ops mdata_keys_ops = { op_get, op_keys, op_put, op_del };
 /* ---- beginning and end ---- */
 
 struct mdata_keys *
-mdata_keys_create(const char *name, const char *uuid, int dir)
+mdata_keys_create(const char *uuid, int dir)
 {
-	size_t n = strlen(name) + 1, u = strlen(uuid) + 1;
-	struct mdata_keys *k = alloc_zero(1, sizeof(*k) + n + u);
-	char *texts = (char *)(k + 1);
+	size_t n = strlen(uuid) + 1;
+	struct mdata_keys *k = alloc_zero(1, sizeof(*k) + n);
 
 	if (k == NULL)
 		return NULL;
-	k->name = memcpy(texts, name, n);
-	k->uuid = memcpy(texts + n, uuid, u);
+	k->uuid = memcpy(k + 1, uuid, n);
 	k->dir = dir;
+	k->notes = NOTES_MAX;
+	k->note_ns = mevent_now_ns();
 	return k;
 }
 

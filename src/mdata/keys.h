@@ -5,7 +5,8 @@
  * (docs/metadata.md has the table). "sdc:" names are given by an explicit list;
  * nothing of internal_metadata but what is listed here can be asked for.
  *
- * Not thread-safe. Log lines name keys, never values.
+ * One thread. Notes name keys, never values. Memory: what was read of a file is
+ * kept for further requests; of files above 64 KiB, those of 16 zones at most.
  */
 #ifndef MDATA_KEYS_H
 #define MDATA_KEYS_H
@@ -31,11 +32,10 @@ mdata_key_class(const char *key, const char *const *namespaces, size_t n);
 struct mdata_keys;
 
 /*
- * name: of the zone, for the log. dir: ZONEPATH/config, borrowed. uuid is given
- * for sdc:uuid until there are facts. NULL: out of memory.
+ * dir: ZONEPATH/config, borrowed. uuid is given for sdc:uuid until there are
+ * facts. NULL: out of memory.
  */
-struct mdata_keys *
-mdata_keys_create(const char *name, const char *uuid, int dir);
+struct mdata_keys *mdata_keys_create(const char *uuid, int dir);
 void mdata_keys_free(struct mdata_keys *k); /* NULL is allowed */
 /*
  * Take facts in place of the former ones: "sdc:NAME" and their values, both
@@ -45,6 +45,12 @@ void mdata_keys_free(struct mdata_keys *k); /* NULL is allowed */
  */
 int mdata_keys_facts(struct mdata_keys *k, const char *const *names,
     const char *const *values, size_t n);
+/*
+ * For the operator: which key a guest changed, what could not be read. At most
+ * 10 at once, then one in ten seconds. text: borrowed, no value is in it.
+ */
+void mdata_keys_on_note(
+    struct mdata_keys *k, void (*note)(void *arg, const char *text), void *arg);
 /* Look for a changed file with the next request; forget what was read. */
 void mdata_keys_forget(struct mdata_keys *k);
 /* How often the guest has asked for a change, whatever came of it. */

@@ -477,10 +477,11 @@ mdata_port_reset(struct mdata_port *p)
 static int
 init(struct mdata_port *p, struct error *err)
 {
-	p->keys = mdata_keys_create(p->zone, p->conf.uuid, p->conf.config);
+	p->keys = mdata_keys_create(p->conf.uuid, p->conf.config);
 	p->session = mdata_session_create(&mdata_keys_ops, p->keys);
 	if (p->keys == NULL || p->session == NULL)
 		return error_set(err, ENOMEM, "out of memory");
+	mdata_keys_on_note(p->keys, p->conf.note, p->conf.arg);
 	mdata_backlog_open(&p->backlog, p->conf.backlog);
 	p->skip = p->backlog.overlong;
 	p->tokens = TOKENS_MAX;

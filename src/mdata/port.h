@@ -34,6 +34,8 @@ struct mdata_port_conf {
 	int backlog; /* a memfd (mdata/backlog.h) */
 	/* The facts are to be made anew: answer with mdata_port_facts(). */
 	void (*ask)(void *arg, const char *stamp);
+	/* For the operator: a sentence. */
+	void (*note)(void *arg, const char *text);
 	/* From now on mdata_port_tick() is to be called, until it says no. */
 	void (*wake)(void *arg);
 	void *arg;

@@ -71,6 +71,16 @@ on_ask(void *arg, const char *stamp)
 	    msg != NULL ? nvlist_add_str(msg, "stamp", stamp) : -ENOMEM);
 }
 
+/* Into the zone's log: who looks after the zone looks there. */
+static void
+on_note(void *arg, const char *text)
+{
+	struct nvlist *msg = ipc_message("note");
+	struct conn *c = arg;
+
+	say(c, msg, msg != NULL ? nvlist_add_str(msg, "text", text) : -ENOMEM);
+}
+
 static void
 on_wake(void *arg)
 {
@@ -149,6 +159,7 @@ say_zone(struct conn *c, const struct nvlist *msg, int *fds, size_t nfds,
 {
 	struct mdata_port_conf conf = { .loop = c->server->conf.loop,
 		.ask = on_ask,
+		.note = on_note,
 		.wake = on_wake,
 		.arg = c };
 	struct mdata_port *port = NULL;

@@ -222,12 +222,15 @@ on_server(void *arg, int fd, unsigned what)
 	struct sup *sup = arg;
 	struct metadata *m = &sup->mdata;
 	struct nvlist *msg = NULL;
-	const char *type = NULL, *stamp = "";
+	const char *type = NULL, *stamp = "", *text = "";
 	int rc;
 
 	rc = ipc_recv(m->server, &msg, &type, NULL, 0, NULL, NULL);
 	if (rc == -EAGAIN)
 		return;
+	if (rc == 1 && strcmp(type, "note") == 0 &&
+	    nvlist_get_str(msg, "text", &text) == 0)
+		sup_log(sup, "metadata: %.400s", text);
 	if (rc == 1 && strcmp(type, "facts?") == 0) {
 		(void)nvlist_get_str(msg, "stamp", &stamp);
 		free(m->stamp);

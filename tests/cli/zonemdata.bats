@@ -318,3 +318,35 @@ time.sleep(2) # nobody reads
 	[ "$status" -eq 1 ]
 	[[ $output == "mdata: root $ROOT/nowhere: No such file or directory" ]]
 }
+
+@test "what guests change is in the zone's log, by name" {
+	mzone a
+	md a 'p.put("secret-plan", b"its value")'
+	shows "metadata: PUT secret-plan" "$ROOT/zones/a/logs/platform.log"
+	! grep -q "its value" "$ROOT/zones/a/logs/platform.log"
+}
+
+@test "a supervisor that dies at a step of ready or boot: the next boot has metadata" {
+	zone a bridge "$LPC"
+	export ZHYVE_ZONEADMD=$BUILD/cmd/zoneadmd/zoneadmd-faults ZHYVE_FAULT_ONCE=$PWD/once
+	for step in ready-opened ready-spawned ready-recorded ready-built boot-run boot-done; do
+		: >once
+		ZHYVE_FAULT=$step adm -z a boot || true
+		adm -z a boot
+		md a 'p.get("sdc:zonename", "a")'
+		adm -z a halt
+	done
+}
+
+@test "a moved zone keeps its metadata, a clone has its own" {
+	mzone a
+	md a 'p.put("k", b"1")'
+	adm -z a halt
+	adm -z a move /zones/there
+	cfg -z b "create -t a; set zonepath=/zones/b"
+	adm -z b clone a
+	adm -z a boot
+	md a 'p.get("k", "1")'
+	adm -z b boot
+	md b 'p.none("k"); p.get("sdc:zonename", "b")'
+}

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "mdata/frame.h"
 
 #define SECRET "S-E-C-R-E-T"
@@ -62,7 +61,7 @@ begin(char *path)
 	fd = openat(dir, "metadata.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	must(fd >= 0 && fd_write_all(fd, json, sizeof(json) - 1) == 0);
 	close(fd);
-	keys = mdata_keys_create("fuzz", "uuid", dir);
+	keys = mdata_keys_create("uuid", dir);
 	must(keys != NULL);
 	set_namespaces("[\"foo\"]");
 }
@@ -199,14 +198,9 @@ request(char letter, char *arg, size_t n, struct buf *b)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static bool quiet;
 	char path[64], *text;
 	struct buf b;
 
-	if (!quiet)
-		log_setup(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_HUMAN,
-		    LOG_ERR);
-	quiet = true;
 	begin(path);
 	buf_init(&b, MDATA_VALUE_MAX);
 	while (size > 1) {

@@ -109,7 +109,7 @@ converse(struct mdata_session *s, int fd)
 static void
 serve(int folder, int fd)
 {
-	struct mdata_keys *k = mdata_keys_create("test", UUID, folder);
+	struct mdata_keys *k = mdata_keys_create(UUID, folder);
 	struct mdata_session *s =
 	    k != NULL ? mdata_session_create(&mdata_keys_ops, k) : NULL;
 

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "tap.h"
 
 #define UUID "5a1c1e0e-6e3f-4f0a-9d1b-0c5d7a1b2c3d"
@@ -34,14 +33,12 @@ put_file(const char *name, const char *text)
 static void
 begin(const char *json)
 {
-	/* what is refused is logged */
-	log_setup(STDERR_FILENO, LOG_HUMAN, LOG_ERR);
 	strcpy(dir_path, "/tmp/mdata_keys.XXXXXX");
 	tap_check(mkdtemp(dir_path) != NULL);
 	dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (json != NULL)
 		put_file("metadata.json", json);
-	keys = mdata_keys_create("z1", UUID, dir);
+	keys = mdata_keys_create(UUID, dir);
 	tap_check(keys != NULL);
 }
 
@@ -317,6 +314,70 @@ full(void)
 	end();
 }
 
+static void
+count_note(void *arg, const char *text)
+{
+	unsigned *n = arg;
+
+	tap_check(strstr(text, "secret") == NULL);
+	(*n)++;
+}
+
+/* Keys, no values, and not for ever. */
+static void
+notes(void)
+{
+	unsigned n = 0;
+	char key[16];
+
+	begin(NULL);
+	mdata_keys_on_note(keys, count_note, &n);
+	tap_check_str(set("root_pw", "secret"), "ok");
+	tap_check_int(n, 1);
+	tap_check_str(set("root_pw", "secret"), "ok");
+	tap_check_int(n, 1);
+	for (int i = 0; i < 30; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		tap_check_str(set(key, "secret"), "ok");
+	}
+	tap_check_int(n, 10);
+	end();
+}
+
+/* Of many zones with much, some are read again for each request. */
+static void
+big_ones(void)
+{
+	static const char head[] = "{\"customer_metadata\": {\"big\": \"";
+	static char text[70100];
+	struct mdata_keys *many[40];
+	struct buf value, why;
+
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, head, sizeof(head) - 1);
+	memcpy(text + sizeof(text) - 4, "\"}}", 4);
+	begin(text);
+	buf_init(&value, MDATA_VALUE_MAX);
+	buf_init(&why, 100);
+	for (int i = 0; i < 40; i++)
+		many[i] = mdata_keys_create(UUID, dir);
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < 40; i++) {
+			buf_reset(&value);
+			tap_check_int(
+			    mdata_keys_ops.get(many[i], "big", &value, &why),
+			    0);
+			tap_check(value.len > 70000);
+			if (i % 7 == round)
+				mdata_keys_forget(many[i]);
+		}
+	for (int i = 0; i < 40; i++)
+		mdata_keys_free(many[i]);
+	buf_fini(&value);
+	buf_fini(&why);
+	end();
+}
+
 /* An operator's edit is seen by the next request, half an edit by none. */
 static void
 edits(void)
@@ -356,6 +417,6 @@ busy(void)
 
 static const struct tap_test tests[] = { TAP_TEST(classes), TAP_TEST(sdc),
 	TAP_TEST(tags), TAP_TEST(namespaces), TAP_TEST(passwords),
-	TAP_TEST(guests_write), TAP_TEST(full), TAP_TEST(edits),
-	TAP_TEST(busy) };
+	TAP_TEST(guests_write), TAP_TEST(full), TAP_TEST(notes),
+	TAP_TEST(big_ones), TAP_TEST(edits), TAP_TEST(busy) };
 TAP_MAIN(tests)

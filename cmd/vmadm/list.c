@@ -146,7 +146,10 @@ walk(json_t *v, const char *path, void (*fn)(void *arg, const json_t *v),
 	}
 	if (json_is_array(v) && n == 1 && *path == '*') {
 		json_array_foreach(v, i, e)
-		    walk(e, path + n + (path[n] == '.'), fn, arg);
+		{
+			walk(e, path + n + (path[n] == '.'), fn, arg);
+		}
+
 		return;
 	}
 	walk(child(v, path, n), path + n + (path[n] == '.'), fn, arg);
@@ -445,6 +448,23 @@ show(const struct view *v)
 	return status;
 }
 
+/* Without what was only looked at for a filter or the order. */
+static json_t *
+shown(const struct view *v, json_t *vm)
+{
+	json_t *o, *value;
+
+	if (v->everything)
+		return json_incref(vm);
+	o = json_object();
+	for (size_t i = 0; i < v->show.n; i++) {
+		value = json_object_get(vm, v->show.v[i].top);
+		if (value != NULL)
+			json_object_set(o, v->show.v[i].top, value);
+	}
+	return o;
+}
+
 static int
 show_json(const struct view *v)
 {
@@ -452,7 +472,7 @@ show_json(const struct view *v)
 	int status;
 
 	for (size_t i = 0; i < v->n; i++)
-		json_array_append(list, v->vms[i]);
+		json_array_append_new(list, shown(v, v->vms[i]));
 	status = print_json(v->one ? json_array_get(list, 0) : list);
 	json_decref(list);
 	return status;

@@ -2,10 +2,12 @@
  * Commands that take JSON, and those that make or remove a VM.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "vmadm.h"
 
@@ -19,8 +21,12 @@ tell_faults(const struct command *c, const struct manifest_faults *f,
 
 	if (!manifest_faults_any(f))
 		return failed(c, err);
-	json_array_foreach(f->why, i, why) fprintf(
-	    stderr, "vmadm: %s: %s\n", c->row->name, json_string_value(why));
+	json_array_foreach(f->why, i, why)
+	{
+		fprintf(stderr, "vmadm: %s: %s\n", c->row->name,
+		    json_string_value(why));
+	}
+
 	return EXIT_FAILED;
 }
 
@@ -212,6 +218,85 @@ cmd_install(struct command *c)
 	if (admin_install(c->admin, c->vm.name, &in, &err) < 0)
 		return failed(c, &err);
 	return done("installed VM %s", c->vm.name);
+}
+
+int
+cmd_reprovision(struct command *c)
+{
+	struct error err = ERROR_INIT;
+	struct manifest_faults f;
+	const char *file, *image;
+	json_t *v = NULL;
+	int status;
+
+	file = file_option(c, &status);
+	if (status == EXIT_OK && optind != c->argc)
+		status = usage(c, "takes one VM");
+	if (status != EXIT_OK || read_json(c, file, &v, &status) < 0)
+		return status;
+	image = json_string_value(json_object_get(v, "image_uuid"));
+	if (image == NULL || json_object_size(v) != 1) {
+		error_set(&err, EINVAL,
+		    "it takes one property, {\"image_uuid\": \"...\"}");
+		status = failed(c, &err);
+	} else if (manifest_faults_init(&f) < 0) {
+		status = no_memory(c);
+	} else {
+		if (vm_reprovision(c->admin, &c->vm, image, &f, &err) < 0)
+			status = tell_faults(c, &f, &err);
+		else
+			status = done("reprovisioned VM %s", c->vm.uuid);
+		manifest_faults_fini(&f);
+	}
+	json_decref(v);
+	return status;
+}
+
+/* ---- send, receive ---- */
+
+int
+cmd_send(struct command *c)
+{
+	struct error err = ERROR_INIT;
+
+	if (c->argc != 1)
+		return usage(c, "takes one VM");
+	if (isatty(STDOUT_FILENO))
+		return usage(
+		    c, "standard output is a terminal; send it to a file");
+	if (vm_send(c->admin, &c->vm, STDOUT_FILENO, &err) < 0)
+		return failed(c, &err);
+	return done("sent VM %s", c->vm.uuid);
+}
+
+int
+cmd_receive(struct command *c)
+{
+	struct error err = ERROR_INIT;
+	char uuid[ZONE_UUID_LEN + 1];
+	cleanup_close int fd = -1;
+	const char *file;
+	int status;
+
+	file = file_option(c, &status);
+	if (status == EXIT_OK && optind != c->argc)
+		status = usage(c, "takes no argument");
+	if (status != EXIT_OK)
+		return status;
+	if (file == NULL && isatty(STDIN_FILENO))
+		return usage(c,
+		    "the stream comes on standard input, which is a terminal; "
+		    "or give -f file");
+	if (file != NULL)
+		fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (file != NULL && fd < 0) {
+		error_sys(&err, errno, "%s", file);
+		return failed(c, &err);
+	}
+	if (vm_receive(c->admin, file != NULL ? fd : STDIN_FILENO, uuid, &err) <
+	    0)
+		return failed(c, &err);
+	return done("received VM %s", uuid);
 }
 
 /* ---- snapshots ---- */

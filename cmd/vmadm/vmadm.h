@@ -51,9 +51,15 @@ struct command {
 	    "find VMs by their properties")                                   \
 	X("reboot", reboot, true, "reboot [-F] [-t seconds] uuid",            \
 	    "shut down and start again; -F does not ask the guest")           \
+	X("receive", receive, false, "receive [-f file]",                     \
+	    "make a VM of what send wrote")                                   \
+	X("reprovision", reprovision, true, "reprovision uuid [-f file]",     \
+	    "give a VM another boot disk, of an image")                       \
 	X("rollback-snapshot", rollback_snapshot, true,                       \
 	    "rollback-snapshot uuid name",                                    \
 	    "bring the disks back to a snapshot; newer ones go")              \
+	X("send", send, true, "send uuid",                                    \
+	    "write a stopped VM to standard output")                          \
 	X("start", start, true,                                               \
 	    "start uuid [order=list] [cdrom=path,model] [disk=path,model]",   \
 	    "start a VM; what is given holds for this boot only")             \

@@ -58,11 +58,11 @@ int vm_create(struct admin *a, json_t *manifest, struct manifest_faults *faults,
 int
 vm_delete(struct admin *a, const struct vm *vm, bool force, struct error *err);
 /*
- * Its boot disk once more from an image; metadata of the guest's own state goes
- * with the old one. What else it has stays.
+ * Another boot disk, of an image, where the old one was; the VM is stopped, and
+ * has no snapshots. A failure leaves the old one.
  */
 int vm_reprovision(struct admin *a, const struct vm *vm, const char *image_uuid,
-    struct error *err);
+    struct manifest_faults *faults, struct error *err);
 
 /* ---- change ---- */
 

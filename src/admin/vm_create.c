@@ -47,9 +47,13 @@ remove_volumes(const struct volume_pools *pools, const struct zone_conf *conf,
 		return error_set(err, ENOMEM, "out of memory");
 	rc = volume_zone_remove(pools, own, uuid, err);
 	while (rc == 0 && (res = zone_conf_next_disk(conf, &at)) != NULL) {
-		if (volume_parse(zone_res_disk_path(res), &id) == 0 &&
-		    strcmp(id.zone, uuid) == 0 && strcmp(id.pool, own) != 0)
-			rc = volume_zone_remove(pools, id.pool, uuid, err);
+		if (volume_parse(zone_res_disk_path(res), &id) != 0 ||
+		    strcmp(id.zone, uuid) != 0 || strcmp(id.pool, own) == 0)
+			continue;
+		rc = volume_zone_remove(pools, id.pool, uuid, err);
+		/* a pool that is not there has nothing of it */
+		if (rc == -ENOENT)
+			rc = 0;
 	}
 	return rc;
 }
@@ -162,6 +166,26 @@ choose_names(struct admin *a, json_t *m, struct error *err)
 	return rc;
 }
 
+/* Is each disk's pool there? */
+static int
+check_pools(const struct volume_pools *pools, const json_t *disks,
+    const char *uuid, struct error *err)
+{
+	char path[ADMIN_PATH];
+	struct volume_id id;
+	const json_t *disk;
+	size_t i;
+
+	json_array_foreach(disks, i, disk)
+	{
+		if (volume_parse(text(disk, "path"), &id) == 0 &&
+		    volume_zone_path(
+			pools, id.pool, uuid, path, sizeof(path), err) < 0)
+			return error_prefix(err, "disks.%zu", i);
+	}
+	return 0;
+}
+
 /* Everything that can be known to fail before anything is made. */
 static int
 make_conf(struct admin *a, json_t *m, const struct volume_pools *pools,
@@ -176,6 +200,9 @@ make_conf(struct admin *a, json_t *m, const struct volume_pools *pools,
 
 	rc = vm_disks_complete(
 	    a, json_object_get(m, "disks"), text(m, "uuid"), pool, NULL, err);
+	if (rc == 0)
+		rc = check_pools(
+		    pools, json_object_get(m, "disks"), text(m, "uuid"), err);
 	if (rc == 0)
 		rc = volume_zone_path(pools, pool, text(m, "uuid"), zonepath,
 		    sizeof(zonepath), err);
@@ -285,9 +312,7 @@ create(struct admin *a, json_t *m, const struct volume_pools *pools,
 		if (rc < 0)
 			error_prefix(err, "boot");
 	}
-	if (rc < 0)
-		(void)vm_remove(a, name, text(m, "uuid"), &late);
-	if (rc < 0 && late.code != 0)
+	if (rc < 0 && vm_remove(a, name, text(m, "uuid"), &late) < 0)
 		error_prefix(err,
 		    "VM %s could not be taken back (%.160s), delete it", name,
 		    late.text);

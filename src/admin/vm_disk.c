@@ -85,8 +85,13 @@ path_taken(const json_t *disks, const struct zone_conf *conf, const char *path)
 	const json_t *d;
 	size_t i;
 
-	json_array_foreach(disks, i, d) if (text(d, "path") != NULL &&
-	    strcmp(text(d, "path"), path) == 0) return true;
+	json_array_foreach(disks, i, d)
+	{
+		if (text(d, "path") != NULL &&
+		    strcmp(text(d, "path"), path) == 0)
+			return true;
+	}
+
 	return conf != NULL &&
 	    manifest_find_item(conf, "disks", path) != ZONE_NEW;
 }

@@ -318,7 +318,11 @@ fact_disks(struct view *v)
 		return NULL;
 	disks = manifest_get(v->conf, "disks");
 	if (volume_pools_open(v->a->root, &pools, NULL) == 0)
-		json_array_foreach(disks, i, disk) add_size(pools, disk);
+		json_array_foreach(disks, i, disk)
+		{
+			add_size(pools, disk);
+		}
+
 	volume_pools_close(pools);
 	return disks;
 }
@@ -338,8 +342,11 @@ fact_free_space(struct view *v)
 	left = json_integer_value(all);
 	json_decref(all);
 	disks = fact_disks(v);
-	json_array_foreach(disks, i, disk) left -=
-	    json_integer_value(json_object_get(disk, "size"));
+	json_array_foreach(disks, i, disk)
+	{
+		left -= json_integer_value(json_object_get(disk, "size"));
+	}
+
 	json_decref(disks);
 	return json_integer(left);
 }

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/vm_impl.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "mdata/config.h"
 #include "mdata/data.h"
 
 int
@@ -17,19 +17,19 @@ vm_config_dir(
     struct admin *a, const struct zone_conf *conf, bool make, struct error *err)
 {
 	const char *zonepath = zone_conf_get(conf, "zonepath");
-	char path[ADMIN_PATH], sub[ADMIN_PATH];
-	int fd, rc;
+	cleanup_close int place = -1;
+	char path[ADMIN_PATH];
+	int rc;
 
-	rc = admin_path(a, zonepath != NULL ? zonepath : "", zonepath, path,
-	    sizeof(path), err);
-	if (rc == 0 && str_format(sub, sizeof(sub), "%s/config", path) < 0)
-		rc = error_set(err, ENAMETOOLONG, "%s", path);
-	if (rc == 0 && make && mkdir(sub, 0700) != 0 && errno != EEXIST)
-		rc = error_sys(err, errno, "%s", sub);
+	if (zonepath == NULL)
+		return error_set(err, EINVAL, "the zone has no zonepath");
+	rc = admin_path(a, zonepath, zonepath, path, sizeof(path), err);
 	if (rc < 0)
 		return rc;
-	fd = open(sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 ? fd : error_sys(err, errno, "%s", sub);
+	place = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0)
+		return error_sys(err, errno, "%s", path);
+	return mdata_config_open(place, make, err);
 }
 
 /* ---- metadata ---- */
@@ -160,8 +160,11 @@ change_object(int dir, const char *file, const json_t *set,
 	was = json_deep_copy(o);
 	if (set != NULL && json_object_update(o, (json_t *)(uintptr_t)set) != 0)
 		rc = error_set(err, ENOMEM, "out of memory");
-	json_array_foreach(remove, i, v)(void)
-	    json_object_del(o, json_string_value(v));
+	json_array_foreach(remove, i, v)
+	{
+		(void)json_object_del(o, json_string_value(v));
+	}
+
 	if (rc == 0 && (was == NULL || !json_equal(was, o)))
 		rc = write_object(dir, file, o, err);
 	json_decref(was);

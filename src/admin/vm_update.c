@@ -311,3 +311,85 @@ vm_update(struct admin *a, const struct vm *vm, json_t *payload,
 	finish(&u);
 	return rc;
 }
+
+/* ---- reprovision ---- */
+
+/* Another boot disk where the old one was. */
+static int
+exchange(struct admin *a, const json_t *old, const char *image, json_t **ret,
+    struct error *err)
+{
+	static const char *const keep[] = { "model", "media", "pci_slot",
+		"notrim", "guest_block_size", "serial", "zpool", "compression",
+		"refreservation" };
+	json_t *disk = json_pack("{s:b, s:s}", "boot", 1, "image_uuid", image);
+	const char *path = text(old, "path");
+	uint64_t size = 0;
+	json_t *v;
+	int rc = vm_image(a, image, &size, NULL, err);
+
+	if (rc < 0) {
+		json_decref(disk);
+		return rc;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++)
+		if ((v = json_object_get(old, keep[i])) != NULL)
+			json_object_set(disk, keep[i], v);
+	/* as big as it was, or bigger */
+	size = MAX((size + MiB - 1) / MiB,
+	    (uint64_t)json_integer_value(json_object_get(old, "size")));
+	json_object_set_new(disk, "image_size", json_integer((json_int_t)size));
+	*ret = json_pack(
+	    "{s:[s], s:[o]}", "remove_disks", path, "add_disks", disk);
+	return *ret != NULL ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+static int
+find_boot(struct admin *a, const struct vm *vm, json_t **ret, struct error *err)
+{
+	json_t *all = NULL, *disks, *disk, *first = NULL;
+	size_t i;
+	int rc = vm_get(a, vm, &all, err);
+
+	if (rc < 0)
+		return rc;
+	disks = json_object_get(all, "disks");
+	json_array_foreach(disks, i, disk)
+	{
+		if (strcmp(text(disk, "media"), "cdrom") == 0)
+			continue;
+		if (first == NULL ||
+		    json_is_true(json_object_get(disk, "boot")))
+			first = disk;
+	}
+	if (json_is_true(json_object_get(all, "indestructible_zoneroot")))
+		rc = error_set(err, EPERM,
+		    "indestructible_zoneroot is set: update it first");
+	else if (json_array_size(json_object_get(all, "snapshots")) > 0)
+		rc = error_set(err, EBUSY,
+		    "VM %s has snapshots, of the disk that would go: delete "
+		    "them first",
+		    vm->name);
+	else if (first == NULL)
+		rc = error_set(err, EINVAL, "VM %s has no disk", vm->name);
+	else
+		*ret = json_incref(first);
+	json_decref(all);
+	return rc;
+}
+
+int
+vm_reprovision(struct admin *a, const struct vm *vm, const char *image_uuid,
+    struct manifest_faults *faults, struct error *err)
+{
+	json_t *old = NULL, *payload = NULL;
+	int rc = find_boot(a, vm, &old, err);
+
+	if (rc == 0)
+		rc = exchange(a, old, image_uuid, &payload, err);
+	if (rc == 0)
+		rc = vm_update(a, vm, payload, faults, NULL, err);
+	json_decref(old);
+	json_decref(payload);
+	return rc;
+}

@@ -95,8 +95,12 @@ listed(const json_t *list, const char *name)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(list, i,
-	    v) if (strcmp(json_string_value(v), name) == 0) return true;
+	json_array_foreach(list, i, v)
+	{
+		if (strcmp(json_string_value(v), name) == 0)
+			return true;
+	}
+
 	return false;
 }
 
@@ -361,11 +365,13 @@ check_keys(struct check *c, const char *name, const json_t *v)
 		fault(c, FAULT_VALUE, name, "it takes an array of names");
 		return;
 	}
-	json_array_foreach(
-	    v, i, e) if (!json_is_string(e) || json_string_length(e) == 0)
+	json_array_foreach(v, i, e)
 	{
-		fault(c, FAULT_VALUE, name, "element %zu is not a name", i);
-		return;
+		if (!json_is_string(e) || json_string_length(e) == 0) {
+			fault(c, FAULT_VALUE, name, "element %zu is not a name",
+			    i);
+			return;
+		}
 	}
 }
 
@@ -470,8 +476,11 @@ drop_nulls(json_t *m)
 	json_t *v;
 	void *next;
 
-	json_object_foreach_safe(m, next, key, v) if (json_is_null(v))
-	    json_object_del(m, key);
+	json_object_foreach_safe(m, next, key, v)
+	{
+		if (json_is_null(v))
+			json_object_del(m, key);
+	}
 }
 
 static void

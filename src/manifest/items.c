@@ -184,10 +184,18 @@ check_item(struct check *c, const char *scope, json_t *item, bool fresh)
 	void *next;
 	json_t *v;
 
-	json_object_foreach(item, key, v) check_member(c, scope, key, v, fresh);
+	json_object_foreach(item, key, v)
+	{
+		check_member(c, scope, key, v, fresh);
+	}
+
 	if (fresh)
-		json_object_foreach_safe(item, next, key,
-		    v) if (json_is_null(v)) json_object_del(item, key);
+		json_object_foreach_safe(item, next, key, v)
+		{
+			if (json_is_null(v))
+				json_object_del(item, key);
+		}
+
 	if (nic)
 		modernize(c, item);
 	else if (fresh)
@@ -283,8 +291,12 @@ check_items(struct check *c, const char *scope, const char *name, json_t *items,
 		check_unique(c, name, items, unique[nics ? 0 : 1][k]);
 	check_single(c, name, items, nics ? "primary" : "boot");
 	if (nics && c->use == MANIFEST_CREATE && json_array_size(items) > 0) {
-		json_array_foreach(
-		    items, i, item) if (is_true(item, "primary")) return;
+		json_array_foreach(items, i, item)
+		{
+			if (is_true(item, "primary"))
+				return;
+		}
+
 		item = json_array_get(items, 0);
 		if (json_is_object(item))
 			put(c, item, "primary", json_true());

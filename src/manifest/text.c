@@ -38,7 +38,8 @@ number_text(const struct row *r, json_int_t n)
 {
 	char text[40];
 
-	if (r->unit == UNIT_MIB)
+	/* a plain number from 1 Mi on would count bytes */
+	if (r->unit == UNIT_MIB || (r->unit == UNIT_RAM && n >= (1 << 20)))
 		snprintf(text, sizeof(text), "%lldM", (long long)n);
 	else if (r->unit == UNIT_CENTI && n == 0)
 		text[0] = '\0'; /* no limit */
@@ -60,7 +61,10 @@ joined(const json_t *list)
 
 	buf_init(&b, ZONE_VALUE_MAX + 1);
 	json_array_foreach(list, i, v)
-	    buf_printf(&b, "%s%s", i > 0 ? "," : "", json_string_value(v));
+	{
+		buf_printf(&b, "%s%s", i > 0 ? "," : "", json_string_value(v));
+	}
+
 	if (buf_str(&b) != NULL)
 		text = alloc_strdup((char *)b.data);
 	buf_fini(&b);

@@ -79,8 +79,8 @@ set_list(struct zone_res *res, const struct zone_prop *p, const json_t *list,
 }
 
 /* A row of a NIC or disk: by its property, else as a pair. */
-static int
-set_item_row(struct zone_res *res, const struct row *r, const json_t *v,
+int
+row_set_item(struct zone_res *res, const struct row *r, const json_t *v,
     struct error *err)
 {
 	const struct zone_rtype *t = zone_res_type(res);
@@ -121,7 +121,7 @@ set_item(struct zone_res *res, const char *scope, const json_t *item,
 		if (v == NULL || (r->flags & (ROW_ONCE | ROW_OLD)) != 0 ||
 		    strcmp(r->p.name, "path") == 0)
 			continue;
-		rc = set_item_row(res, r, v, err);
+		rc = row_set_item(res, r, v, err);
 		if (rc < 0)
 			return error_prefix(err, "%s", r->p.name);
 	}
@@ -265,7 +265,7 @@ yield(struct zone_conf *conf, const char *scope, size_t at, struct error *err)
 		res = zone_res_dup(was);
 		if (res == NULL)
 			return no_memory(err);
-		rc = set_item_row(res, r, no, err);
+		rc = row_set_item(res, r, no, err);
 		if (rc == 0)
 			rc = zone_conf_put(conf, i, res, err);
 		if (rc < 0)
@@ -338,10 +338,13 @@ yield_to_new(struct zone_conf *conf, const char *scope, const json_t *items,
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(items, i,
-	    item) if (json_is_true(json_object_get(item,
-			  nic ? "primary" : "boot"))) return yield(conf, scope,
-	    ZONE_NEW, err);
+	json_array_foreach(items, i, item)
+	{
+		if (json_is_true(
+			json_object_get(item, nic ? "primary" : "boot")))
+			return yield(conf, scope, ZONE_NEW, err);
+	}
+
 	return 0;
 }
 
@@ -633,6 +636,10 @@ manifest_update_conf(const json_t *payload, const struct zone_conf *was,
 	rc = update(conf, payload, &boot, err);
 	if (rc == 0)
 		rc = follow_ram(was, conf, payload, err);
+	if (rc == 0 &&
+	    (json_object_get(payload, "remove_nics") != NULL ||
+		json_object_get(payload, "remove_disks") != NULL))
+		rc = manifest_settle(conf, err);
 	if (rc < 0) {
 		zone_conf_free(conf);
 		return rc;

@@ -1,0 +1,394 @@
+# vmadm: manifests in, VMs out, and nothing left of what failed.
+load zones
+
+vm() {
+	timeout -k 5 120 "$BUILD/cmd/vmadm/vmadm" -R "$ROOT" "$@"
+}
+
+# refused STATUS TEXT ARG...: that exit status, nothing on stdout, exactly this
+# on stderr. '*' stands for anything.
+refused() {
+	local code=$1 want=$2 status=0
+	shift 2
+	timeout -k 5 120 "$BUILD/cmd/vmadm/vmadm" -R "$ROOT" "$@" >.out 2>.err || status=$?
+	# shellcheck disable=SC2053
+	if [ "$status" -ne "$code" ] || [ -s .out ] || [[ $(cat .err) != $want ]]; then
+		printf 'vmadm %s\nstatus %s, stdout "%s", stderr "%s"\nwanted %s "%s"\n' \
+			"$*" "$status" "$(cat .out)" "$(cat .err)" "$code" "$want"
+		return 1
+	fi
+}
+
+# No configuration, index entry, volume, folder or process of a VM.
+no_trace() {
+	local left
+	left=$(find "$ROOT" -mindepth 1 ! -type d ! -path '*/images/*' ! -path '*/.mdata/*' ! -name .lock \
+		! -name did.txt ! -name index ! -name events ! -name '.zhyve-*')
+	left+=$(find "$ROOT" -type d -name '*-*-*-*-*')
+	left+=$(cat "$ROOT/etc/zones/index" 2>/dev/null || true)
+	[ -z "$left" ] || {
+		echo "left: $left"
+		return 1
+	}
+}
+
+U=7a1ce6b0-3b5c-4c7e-9c39-5d8f2a64e0b1
+
+# make NAME [JSON MEMBER...]: a VM that is off
+make() {
+	local name=$1 more=""
+	shift
+	for m in "$@"; do
+		more+=", $m"
+	done
+	echo "{\"brand\": \"bhyve\", \"alias\": \"$name\", \"ram\": ${RAM:-32}, \"autoboot\": false,
+		\"engine\": \"$ENGINE\", \"kernel\": \"$GUESTS/idle.elf\" $more}" | vm create
+	ID=$(vm lookup -1 alias="$name")
+}
+
+image() {
+	mkdir -p "$ROOT/var/lib/zhyve/images"
+	head -c 3M /dev/urandom >"$ROOT/var/lib/zhyve/images/$1.raw"
+	printf '{"v":2,"uuid":"%s","name":"test","version":"1","os":"linux","type":"zvol","files":[{"compression":"none","size":3145728}],"image_size":3}' \
+		"$1" >"$ROOT/var/lib/zhyve/images/$1.json"
+}
+
+@test "the example manifest, and what get and zonecfg say of it" {
+	image 00000000-0000-0000-0000-000000000000
+	cat >web.json <<'END'
+{
+  "brand": "bhyve", "alias": "web0", "hostname": "web0", "vcpus": 2, "ram": 1024,
+  "uuid": "7a1ce6b0-3b5c-4c7e-9c39-5d8f2a64e0b1", "autoboot": false,
+  "create_timestamp": "2026-11-23T00:00:00.000Z",
+  "resolvers": ["10.77.0.1"],
+  "disks": [
+    { "boot": true, "model": "virtio", "image_uuid": "00000000-0000-0000-0000-000000000000", "image_size": 2048,
+      "uuid": "00000000-0000-4000-8000-000000000001" },
+    { "model": "virtio", "size": 1024, "uuid": "00000000-0000-4000-8000-000000000002" }
+  ],
+  "nics": [
+    { "nic_tag": "external", "ips": ["10.77.0.5/24"], "gateways": ["10.77.0.1"], "vlan_id": 0, "primary": true,
+      "model": "virtio", "mac": "02:08:20:00:11:22" }
+  ],
+  "customer_metadata": {
+    "root_authorized_keys": "ssh-ed25519 AAAA... operator@example",
+    "user-script": "#!/bin/sh\necho provisioned > /var/tmp/provisioned"
+  }
+}
+END
+	vm create -f web.json 2>.err
+	[ "$(cat .err)" = "Successfully created VM $U" ]
+	vm get "$U" | grep -v server_uuid >got
+	diff -u "$GOLDEN/vmadm/web.json" got
+	cfg -z "$U" export >export
+	diff -u "$GOLDEN/vmadm/web.cfg" export
+	cfg -z "$U" verify
+	echo "external stub - 0" >"$ROOT/etc/zones/nictags"
+	adm -z "$U" verify
+	rm "$ROOT/etc/zones/nictags"
+	cmp -n 3145728 "$ROOT/var/lib/zhyve/images/00000000-0000-0000-0000-000000000000.raw" \
+		"$ROOT/var/lib/zhyve/zones/$U/disks/disk0"
+	[ "$(stat -c %s "$ROOT/var/lib/zhyve/zones/$U/disks/disk0")" -eq $((2048 << 20)) ]
+	[ "$(stat -c %a "$ROOT/var/lib/zhyve/zones/$U")" = 700 ]
+	# what zonecfg does is seen
+	cfg -z "$U" "select capped-memory; set guest=2G; end; select attr name=hostname; set value=w1; end"
+	[ "$(vm list -p -o ram,hostname)" = 2048:w1 ]
+	vm delete "$U"
+	no_trace
+}
+
+@test "every fault in one answer, and nothing made" {
+	echo '{"brand":"bhyve","alas":"a","ram":"x","disks":[{"size":0},{}],"nics":[{"ips":["1.2.3"]}]}' >bad.json
+	refused 1 "vmadm: create: alas: there is no such property; did you mean 'alias'?
+vmadm: create: ram: \"x\" is not a whole number
+vmadm: create: disks.0.size: 0 is not in 1..1073741824
+vmadm: create: disks.1.size: a disk has a size, or an image_uuid
+vmadm: create: nics.0.ips: \"1.2.3\" is not address/prefix, dhcp or addrconf" create -f bad.json
+	run vm validate create -f bad.json
+	[ "$status" -eq 1 ]
+	diff -u "$GOLDEN/vmadm/faults.json" <(echo "$output")
+	echo '{"brand":"bhyve"}' | vm validate create | grep -qx "VALID 'create' payload for brand bhyve."
+	echo '{"ram":1}' | vm validate update bhyve | grep -qx "VALID 'update' payload for brand bhyve."
+	run vm validate update kvm -f bad.json
+	[ "$status" -eq 1 ]
+	echo "$output" | grep -q '"bad_brand": "kvm"'
+	no_trace
+}
+
+@test "bad input, told and not half done" {
+	echo '{' >cut.json
+	refused 1 "vmadm: create: cut.json is no JSON: line 2, column *" create -f cut.json
+	refused 1 "vmadm: create: none.json: No such file or directory" create -f none.json
+	refused 2 "vmadm: start: Invalid or missing UUID for start
+usage: vmadm start *" start
+	refused 1 "vmadm: get: there is no VM '$U'" get "$U"
+	refused 2 "vmadm: there is no command 'lst'; did you mean 'list'?
+usage: *" lst
+	refused 2 "vmadm: list: there is no field 'alas'; did you mean 'alias'?" list -o alas
+	echo '{"brand":"bhyve","autoboot":false,"disks":[{"image_uuid":"'$U'"}]}' >a.json
+	refused 1 "vmadm: create: disks.0: *$U*" create -f a.json
+	image 00000000-0000-0000-0000-000000000000
+	echo '{"brand":"bhyve","disks":[{"image_uuid":"00000000-0000-0000-0000-000000000000","image_size":2}]}' >a.json
+	refused 1 "vmadm: create: disks.0: image_size: image 00000000-0000-0000-0000-000000000000 has 3 MiB, more than 2; give at least that, or leave it out" create -f a.json
+	echo '{"brand":"bhyve","disks":[{"size":1,"zpool":"none"}]}' >a.json
+	refused 1 "vmadm: create: *pool*none*" create -f a.json
+	head -c 9999 /dev/urandom >garbage
+	refused 1 "vmadm: receive: this is nothing that 'vmadm send' wrote" receive -f garbage
+	no_trace
+}
+
+@test "what fails late is taken back" {
+	# the kernel is not there: the boot fails after all was made
+	echo '{"brand":"bhyve","ram":32,"engine":"soft","kernel":"/nowhere/kernel","disks":[{"size":1}],
+		"customer_metadata":{"a":"b"}}' >a.json
+	refused 1 "vmadm: create: boot: */nowhere/kernel: No such file or directory" create -f a.json
+	no_trace
+	# the second disk is that of another VM
+	make first '"disks": [{"size": 1}]' "\"uuid\": \"$U\""
+	echo '{"brand":"bhyve","disks":[{"size":1},{"size":1,"path":"/dev/zvol/rdsk/zones/'$U'/disk0"}]}' >a.json
+	refused 1 "vmadm: create: disks.1: *disk0*" create -f a.json
+	[ "$(vm list -H | wc -l)" -eq 1 ]
+	[ -f "$ROOT/var/lib/zhyve/zones/$U/disks/disk0" ]
+	refused 1 "vmadm: create: there is a VM $U already" create -f <(echo '{"brand":"bhyve","uuid":"'$U'"}')
+	vm delete "$U"
+	no_trace
+}
+
+@test "started, stopped, rebooted, deleted" {
+	make a '"disks": [{"size": 1}]'
+	[ "$(vm list -H -o state,autoboot)" = "stopped           false" ]
+	vm start "$ID"
+	[ "$(vm list -p -o state,autoboot,zone_state)" = running:true:running ]
+	refused 1 "vmadm: start: VM $ID is running already" start "$ID"
+	vm info "$ID" usage | grep -q '"cpu_ns": [1-9]'
+	pid=$(vm lookup -1 -j -o pid alias=a | tr -dc 0-9)
+	vm reboot -F "$ID"
+	[ "$(vm lookup -1 -j -o pid alias=a | tr -dc 0-9)" -ne "$pid" ]
+	refused 1 "vmadm: delete: VM $ID is running; stop it first, or delete it with -F" delete "$ID"
+	refused 1 "vmadm: send: zone '$ID' is running: sending it is not possible" send "$ID"
+	vm stop "$ID"
+	[ "$(vm list -p -o state,autoboot)" = stopped:false ]
+	refused 1 "vmadm: stop: VM $ID is stopped already" stop "$ID"
+	vm start "$ID"
+	vm sysrq "$ID" nmi # of which this guest dies
+	becomes "$ID" installed
+	vm events -n "$ID" | grep -q "\"zone\":\"$ID\".*\"to\":\"running\""
+	vm start "$ID"
+	vm delete -F "$ID"
+	no_trace
+	mkdir "$ROOT/zones" # where nothing_left looks
+	nothing_left
+}
+
+@test "CDs and their order, for one boot" {
+	truncate -s 1M cd.iso disk.img
+	make a '"disks": [{"size": 1, "boot": true}]'
+	refused 1 "vmadm: start: *order 'x'*" start "$ID" order=x
+	vm start "$ID" cdrom="$PWD/cd.iso",virtio disk="$PWD/disk.img"
+	cmd=$ROOT/run/zhyve/$ID/zhyve.cmd
+	grep -aq "0:3:0,virtio-blk,$PWD/cd.iso,ro,bootindex=1" "$cmd"
+	grep -aq "0:4:0,virtio-blk,/dev/zvol/rdsk/zones/$ID/disk0,bootindex=2" "$cmd"
+	grep -aq "0:5:0,virtio-blk,$PWD/disk.img,bootindex=3" "$cmd"
+	vm reboot -F "$ID"
+	cmd=$ROOT/run/zhyve/$ID/zhyve.cmd
+	! grep -aq -e cd.iso -e bootindex "$cmd"
+	grep -aq "0:4:0,virtio-blk,/dev/zvol/rdsk/zones/$ID/disk0" "$cmd"
+}
+
+@test "update: properties, NICs, disks, metadata" {
+	make a '"disks": [{"size": 1}]' '"nics": [{"mac": "02:08:20:00:00:01"}]' '"customer_metadata": {"k": "v"}'
+	vm update "$ID" ram=64 alias=b cpu_cap=150 2>.err
+	[ "$(cat .err)" = "Successfully updated VM $ID" ]
+	[ "$(vm list -p -o ram,alias,cpu_cap,max_physical_memory)" = 64:b:150:1088 ]
+	echo '{"set_customer_metadata": {"x": "y", "n": 5}, "remove_customer_metadata": ["k"], "set_tags": {"role": "web"},
+		"add_nics": [{"mac": "02:08:20:00:00:02", "ips": ["dhcp"], "primary": true}],
+		"update_nics": [{"mac": "02:08:20:00:00:01", "mtu": 1400}],
+		"add_disks": [{"size": 2}]}' | vm update "$ID"
+	vm get "$ID" >got.json
+	python3 - <<'END'
+import json
+vm = json.load(open("got.json"))
+assert vm["customer_metadata"] == {"x": "y", "n": "5"}, vm["customer_metadata"]
+assert vm["tags"] == {"role": "web"}
+assert [n["mac"] for n in vm["nics"]] == ["02:08:20:00:00:01", "02:08:20:00:00:02"]
+assert [n.get("primary") for n in vm["nics"]] == [None, True]
+assert vm["nics"][0]["mtu"] == 1400 and vm["nics"][1]["ips"] == ["dhcp"]
+assert [d["size"] for d in vm["disks"]] == [1, 2]
+END
+	[ -f "$ROOT/var/lib/zhyve/zones/$ID/disks/disk1" ]
+	disk=/dev/zvol/rdsk/zones/$ID/disk1
+	refused 1 "vmadm: update: update_disks.0: size: 1 is less than 2: *dangerous_allow_shrink" \
+		update "$ID" update_disks="[{\"path\": \"$disk\", \"size\": 1}]"
+	vm update "$ID" update_disks="[{\"path\": \"$disk\", \"size\": 4}]"
+	[ "$(stat -c %s "$ROOT/var/lib/zhyve/zones/$ID/disks/disk1")" -eq $((4 << 20)) ]
+	vm update "$ID" update_disks="[{\"path\": \"$disk\", \"size\": 1, \"dangerous_allow_shrink\": true}]"
+	vm update "$ID" remove_disks="[\"$disk\"]" remove_nics='["02:08:20:00:00:01"]'
+	[ ! -e "$ROOT/var/lib/zhyve/zones/$ID/disks/disk1" ]
+	[ "$(vm list -p -o nics.*.mac,disks.*.size)" = '02\:08\:20\:00\:00\:02:1' ]
+	cfg -z "$ID" verify
+	# what is wrong changes nothing
+	vm get "$ID" >before
+	refused 1 "vmadm: update: ram: 0 is not in 1..1073741824
+vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" update "$ID" ram=0 nics='[]'
+	refused 1 "vmadm: update: the VM has no NIC with MAC address '02:00:00:00:00:09'" \
+		update "$ID" alias=c remove_nics='["02:00:00:00:00:09"]' add_disks='[{"size": 1}]'
+	refused 1 "vmadm: update: *keys*" update "$ID" alias=c add_disks='[{"size": 1}]' \
+		set_customer_metadata="$(python3 -c 'import json; print(json.dumps({str(i): "" for i in range(2000)}))')"
+	vm get "$ID" | diff before -
+	[ "$(ls "$ROOT/var/lib/zhyve/zones/$ID/disks")" = disk0 ]
+}
+
+@test "update of a VM that runs: limits at once, the rest at the next boot" {
+	make a
+	vm start "$ID"
+	vm update "$ID" cpu_cap=50 ram=64 2>.err
+	[ "$(head -n 1 .err)" = "vmadm: update: what cannot change while the VM runs takes effect at its next boot" ]
+	group=$(adm stat -j >/dev/null; find /sys/fs/cgroup -maxdepth 6 -type d -name "zhyve-*-$(python3 "$HERE/fnv.py" "$ROOT")")
+	grep -q 50000 $(for g in $group; do ls "$g/cpu.cfs_quota_us" "$g/cpu.max" 2>/dev/null; done)
+	vm update "$ID" cpu_cap=0 2>.err
+	[ "$(cat .err)" = "Successfully updated VM $ID" ]
+	! grep -q 50000 $(for g in $group; do ls "$g/cpu.cfs_quota_us" "$g/cpu.max" 2>/dev/null; done)
+	refused 1 "vmadm: update: VM $ID is running: stop it before disks are resized or removed" \
+		update "$ID" remove_disks='["/x"]'
+	vm delete -F "$ID"
+}
+
+@test "snapshots: damage, rollback" {
+	make a '"disks": [{"size": 1}]' '"customer_metadata": {"k": "old"}'
+	disk=$ROOT/var/lib/zhyve/zones/$ID/disks/disk0
+	printf good | dd of="$disk" conv=notrunc status=none
+	vm create-snapshot "$ID" s1
+	printf bad! | dd of="$disk" conv=notrunc status=none
+	vm update "$ID" set_customer_metadata='{"k": "new"}'
+	vm create-snapshot "$ID" s2
+	[ "$(vm list -p -o snapshots.*.name)" = s1,s2 ]
+	refused 1 "vmadm: rollback-snapshot: VM $ID has no snapshot 's3'" rollback-snapshot "$ID" s3
+	vm start "$ID"
+	vm rollback-snapshot "$ID" s1
+	[ "$(vm list -p -o state,snapshots.*.name,customer_metadata.k)" = running:s1:old ]
+	[ "$(head -c 4 "$disk")" = good ]
+	vm stop -F "$ID"
+	vm delete-snapshot "$ID" s1
+	[ "$(vm list -p -o snapshots.*.name)" = - ]
+	vm delete "$ID"
+	no_trace
+}
+
+@test "sent to another root, received, and it boots" {
+	image 00000000-0000-0000-0000-000000000000
+	make a '"disks": [{"image_uuid": "00000000-0000-0000-0000-000000000000", "image_size": 64}, {"size": 8}]' \
+		'"nics": [{"nic_tag": "x", "mac": "02:08:20:00:00:01"}]' '"customer_metadata": {"k": "v\n\"w\""}' '"tags": {"t": 1}'
+	vm send "$ID" >stream 2>/dev/null
+	vm get "$ID" | grep -v zonedid >one
+	# sparse: not much more than the image
+	[ "$(stat -c %s stream)" -lt 3500000 ]
+	mkdir other
+	HERE_ROOT=$ROOT ROOT=$PWD/other
+	for cut in 0 15 16 100 5000 1000000 $(($(stat -c %s stream) - 1)); do
+		head -c "$cut" stream >cut
+		refused 1 "vmadm: receive: *" receive -f cut
+		no_trace
+	done
+	python3 - <<'END'
+d = bytearray(open("stream", "rb").read())
+for i, at in enumerate((9, 20, 300, 200000, len(d) - 3)):
+    e = bytearray(d)
+    e[at] ^= 64
+    open(f"flip{i}", "wb").write(e)
+open("long", "wb").write(d + b"x")
+END
+	for f in flip0 flip1 flip2 flip3 flip4 long; do
+		refused 1 "vmadm: receive: *" receive -f $f
+		no_trace
+	done
+	vm receive <stream
+	vm get "$ID" | grep -v zonedid | diff one -
+	for d in disk0 disk1; do
+		cmp "$HERE_ROOT/var/lib/zhyve/zones/$ID/disks/$d" "$ROOT/var/lib/zhyve/zones/$ID/disks/$d"
+		[ "$(du -k "$ROOT/var/lib/zhyve/zones/$ID/disks/$d" | cut -f1)" -lt 4000 ]
+	done
+	refused 1 "vmadm: receive: *$ID*" receive -f stream
+	vm update "$ID" remove_nics='["02:08:20:00:00:01"]'
+	vm start "$ID"
+	vm delete -F "$ID"
+	no_trace
+	ROOT=$HERE_ROOT
+}
+
+@test "reprovision: another image on the boot disk, the others stay" {
+	image 00000000-0000-0000-0000-000000000000
+	make a '"disks": [{"size": 8, "boot": true}, {"size": 1}]'
+	echo '{"image_uuid": "00000000-0000-0000-0000-000000000000"}' | vm reprovision "$ID"
+	[ "$(vm list -p -o disks.*.size)" = 1,8 ]
+	[ "$(vm list -p -o disks.1.boot)" = true ]
+	cmp -n 3145728 "$ROOT/var/lib/zhyve/images/00000000-0000-0000-0000-000000000000.raw" \
+		"$ROOT/var/lib/zhyve/zones/$ID/disks/disk2"
+	[ ! -e "$ROOT/var/lib/zhyve/zones/$ID/disks/disk0" ]
+	echo "{\"image_uuid\": \"$U\"}" >none.json
+	refused 1 "vmadm: reprovision: *$U*" reprovision "$ID" -f none.json
+	[ -e "$ROOT/var/lib/zhyve/zones/$ID/disks/disk2" ]
+}
+
+@test "list and lookup: fields, order, filters" {
+	make b '"vcpus": 2' '"tags": {"role": "web", "a.b": "c"}'
+	RAM=64 make a '"tags": {"role": "db"}'
+	make c '"nics": [{"mac": "02:08:20:00:00:01", "ips": ["10.0.0.5/24"]}]'
+	[ "$(vm list -p -o alias -s alias)" = "$(printf 'a\nb\nc')" ]
+	[ "$(vm list -p -o alias -s -ram,alias)" = "$(printf 'a\nb\nc')" ]
+	[ "$(vm list -p -o alias -s vcpus,-alias)" = "$(printf 'c\na\nb')" ]
+	[ "$(vm list -p -o alias tags.role=web)" = b ]
+	[ "$(vm list -p -o alias tags.a.b=c)" = b ]
+	[ "$(vm list -p -o alias nics.*.ip=~^10)" = c ]
+	[ "$(vm list -p -o alias alias=~'^[ab]$' ram=64)" = a ]
+	[ "$(vm list | head -n 1)" = "UUID                                  TYPE  RAM      STATE             ALIAS" ]
+	[ "$(vm list -H | wc -l)" -eq 3 ]
+	[ "$(vm lookup | wc -l)" -eq 3 ]
+	refused 1 "vmadm: lookup: Requested unique lookup but found 3 results." lookup -1
+	refused 1 "vmadm: lookup: Requested unique lookup but found 0 results." lookup -1 alias=x
+	[ "$(vm lookup -j -o alias ram=64 | tr -d ' \n')" = '[{"alias":"a"}]' ]
+	refused 2 "vmadm: list: filters are field=value or field=~re
+usage: *" list x
+	# a damaged configuration hides nobody
+	echo broken >"$ROOT/etc/zones/$ID.xml"
+	[ "$(vm list -p -o uuid,state | grep -c "^$ID:stopped")" -eq 1 ]
+	refused 1 "vmadm: get: *$ID.xml*" get "$ID"
+	vm delete "$ID"
+}
+
+@test "zones of zonecfg are VMs, and are installed by vmadm" {
+	cfg -z web "create; set zonepath=/zones/web
+		add guest; set kernel=$GUESTS/idle.elf; set engine=$ENGINE; end
+		add capped-memory; set guest=32M; end; add attr; set name=alias; set type=string; set value=w; end"
+	[ "$(vm list -p -o zonename,state,ram,alias)" = web:configured:32:w ]
+	vm install web
+	[ "$(vm list -p -o state)" = stopped ]
+	vm update web ram=40 alias=v
+	vm start web
+	[ "$(vm list -p -o zonename,state,ram,alias)" = web:running:40:v ]
+	cfg -z web info capped-memory | grep -q 'guest: 40'
+	vm stop web
+	vm delete web
+	no_trace
+	[ ! -e "$ROOT/zones/web" ]
+}
+
+@test "killed while it makes a VM: delete removes what is there" {
+	for after in 1 2 4 6 8 11 15 20 30; do
+		echo "{\"brand\":\"bhyve\",\"uuid\":\"$U\",\"autoboot\":false,\"disks\":[{\"size\":1},{\"size\":1}],
+			\"customer_metadata\":{\"a\":\"b\"}}" >a.json
+		"$BUILD/cmd/vmadm/vmadm" -R "$ROOT" create -f a.json 2>/dev/null &
+		maker=$!
+		sleep "0.00$after"
+		kill -9 $maker 2>/dev/null || true
+		wait $maker 2>/dev/null || true
+		if vm get "$U" >/dev/null 2>&1; then
+			vm list -H -o state | grep -q 'configured\|incomplete\|stopped'
+			vm delete "$U"
+		fi
+		[ -z "$(vm list -H)" ]
+		# whatever it left is in nobody's way
+		vm create -f a.json
+		vm delete "$U"
+		no_trace
+	done
+}

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "zone/facts.h"
 #include "zone/live.h"
 
 struct view {
@@ -219,14 +220,19 @@ fact_did(struct view *v)
 	return text != NULL ? json_integer(strtoll(text, NULL, 10)) : NULL;
 }
 
-/* machine-id(5) is a UUID without its dashes. */
+/*
+ * What guests are told, too, if the operator says it; else machine-id(5), which
+ * is a UUID without its dashes, and no guest's to know.
+ */
 static json_t *
 fact_server(struct view *v)
 {
 	char id[40] = "", uuid[40];
-	cleanup_close int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+	cleanup_close int fd = -1;
 
-	(void)v;
+	if (zone_host_get(v->a->store, "server_uuid", uuid, sizeof(uuid)) == 0)
+		return json_string(uuid);
+	fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fd_read_full(fd, id, 32) != 32 ||
 	    strspn(id, "0123456789abcdef") != 32)
 		return NULL;

@@ -23,6 +23,9 @@ struct command {
 
 /* name, function, needs a zone, usage, help */
 #define ZONEADM_COMMANDS(X)                                                    \
+	X("apply", apply, true, "apply [-n]",                                  \
+	    "put the links' stored protection in force; say what needs a "     \
+	    "reboot. -n: only say")                                            \
 	X("attach", attach, true, "attach [-F] [-n path]",                     \
 	    "take a detached zone in: configured becomes installed")           \
 	X("boot", boot, false, "boot [-X] [-- argument ...] | boot -a",        \
@@ -39,6 +42,9 @@ struct command {
 	X("install", install, true,                                            \
 	    "install [-i raw,file] [-x nodataset] [argument ...]",             \
 	    "make the zone's folder and disks")                                \
+	X("links", links, true, "links [-p] [net]",                            \
+	    "links of a zone that runs, what went through and what was "       \
+	    "dropped")                                                         \
 	X("list", list, false, "list [-c | -i] [-n] [-p | -v | -j]",           \
 	    "list zones; those that run, unless told otherwise")               \
 	X("mark", mark, true, "mark incomplete",                               \

@@ -25,7 +25,7 @@ struct options {
 	struct sup_conf conf;
 	bool foreground;
 	char root[PATH_MAX];
-	char snap[PATH_MAX], mdata[PATH_MAX], slirp[PATH_MAX];
+	char snap[PATH_MAX], mdata[PATH_MAX], slirp[PATH_MAX], link[PATH_MAX];
 	char brands[PATH_MAX];
 };
 
@@ -83,6 +83,7 @@ find_programs(struct options *o, struct error *err)
 		{ "zonesnap", o->snap, &o->conf.snap },
 		{ "mdata", o->mdata, &o->conf.mdata },
 		{ "zoneslirp", o->slirp, &o->conf.slirp },
+		{ "zonelink", o->link, &o->conf.link },
 	};
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);

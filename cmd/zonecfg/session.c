@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "zone/hook.h"
+#include "zone/live.h"
 #include "zone/type.h"
 #include "zone/verify.h"
 #include "zone/xml.h"
@@ -269,6 +270,23 @@ session_verify(struct session *s, struct error *err)
 	return rc;
 }
 
+/* What runs stays as it is: say how it gets what was saved. */
+static void
+tell_running(const struct session *s)
+{
+	struct zone_live live;
+
+	if (zone_live_read(zone_store_root(s->store), s->name, &live) < 0)
+		return;
+	if (live.alive)
+		fprintf(stderr,
+		    "zonecfg: zone '%s' runs: 'zoneadm -z %s apply' puts the "
+		    "protection of its links in force, and says what needs a "
+		    "reboot\n",
+		    s->name, s->name);
+	zone_live_fini(&live);
+}
+
 int
 session_commit(struct session *s, struct error *err)
 {
@@ -282,6 +300,7 @@ session_commit(struct session *s, struct error *err)
 		return rc;
 	str_format(
 	    s->name, sizeof(s->name), "%s", zone_conf_get(s->conf, "zonename"));
+	tell_running(s);
 	return session_load(s, err);
 }
 

@@ -80,6 +80,31 @@ int admin_request(struct admin *a, const char *zone,
 int admin_connect(struct admin *a, const char *zone, const char *socket,
     int type, struct error *err);
 
+/* ---- links of a zone that runs ---- */
+
+struct admin_link {
+	char net[65], name[16], guard[8]; /* guard: "bpf", "nft" */
+	bool wanted; /* ask about it */
+	const struct nvlist *link; /* the question's, borrowed; NULL: none */
+	struct nvlist *stat; /* the answer, NULL: none */
+};
+struct admin_links {
+	struct admin_link *v;
+	size_t n;
+	uint64_t did;
+	struct zone_conf *conf; /* as it was at the boot */
+};
+/* -ESRCH: it does not run. */
+int admin_links_load(struct admin *a, const char *zone, struct admin_links *ret,
+    struct error *err);
+void admin_links_free(struct admin_links *l);
+/*
+ * Ask zonelink (ipc/ipc.h) about those that are wanted. The first failure is
+ * the error; the others are asked nonetheless.
+ */
+int admin_links_ask(struct admin *a, const char *zone, const char *verb,
+    struct admin_links *l, struct error *err);
+
 /* ---- install and its like ---- */
 
 /* Hold until closed: who installs, moves, ... this zone. -EBUSY. */

@@ -43,6 +43,10 @@ int admin_check_state(struct admin *a, const char *zone, unsigned states,
 int admin_check_nets(
     struct admin *a, const struct zone_conf *conf, struct error *err);
 int admin_make_zonepath(const char *path, struct error *err);
+/* Run zonelink: an answer for each question, NULL where it failed. */
+int admin_zonelink(struct admin *a, const char *verb,
+    struct nvlist *const *questions, size_t n, struct nvlist **answers,
+    struct error *err);
 #define ADMIN_IN(state) (1U << ZONE_STATE_##state)
 
 #endif

@@ -23,6 +23,19 @@
  *   running
  *   exit     status uint64 (bhyve's), cause string; the process ends next
  *
+ * zoneadmd or zoneadm to zonelink (descriptor 3 there), one link at a time:
+ *   link     did uint64, zone, net string, name string (the interface, "" for
+ *            unknown or none yet), link nvlist (make, update; docs/network.md);
+ *            the end of the stream after the last
+ * zonelink's answer to each; net and name are in all:
+ *   made     guard string ("bpf", "nft"), bridge string, mtu uint64; the queues
+ *   watch    ring and counters of the guard as descriptors (link/guard.h); with
+ *            bpf before each 'made', too
+ *   stat     bridge string, up bool, mtu, sent, sent_bytes, received,
+ *            received_bytes uint64; drops, illumos nvlist: counter uint64
+ *   done     (down, update)
+ *   failed   code uint64, text string; 'make' ends with it
+ *
  * Not thread-safe per socket; no call blocks on a non-blocking socket.
  */
 #ifndef IPC_IPC_H

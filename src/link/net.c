@@ -418,13 +418,14 @@ use_bridge(struct link_net *net, const char *tag, const char *bridge,
 	struct rtnl_link *b = NULL;
 	int rc = get_link(net, bridge, &b, NULL);
 
+	if (rc == -ENODEV && strcmp(tag, bridge) == 0)
+		return error_set(err, ENODEV,
+		    "global-nic: there is no bridge '%s', and no NIC tag of "
+		    "that name; 'nictagadm add' makes one",
+		    tag);
 	if (rc == -ENODEV)
 		return error_set(err, ENODEV,
-		    strcmp(tag, bridge) == 0
-			? "global-nic: there is no NIC tag and no bridge '%s'; "
-			  "make one with 'nictagadm add'"
-			: "global-nic: NIC tag %s is bridge %s, which is not "
-			  "there",
+		    "global-nic: NIC tag %s is bridge %s, which is not there",
 		    tag, bridge);
 	if (rc == 0 && !is_bridge(b))
 		rc = error_set(

@@ -68,6 +68,7 @@ make_line(const struct zone_event *ev, struct buf *b)
 		{ "zone", ev->zone },
 		{ "uuid", ev->uuid },
 		{ "event", ev->event },
+		{ "net", ev->net },
 		{ "from", ev->from },
 		{ "to", ev->to },
 		{ "cause", ev->cause },

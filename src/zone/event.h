@@ -5,6 +5,7 @@
  *   {"time":"2026-11-22T17:14:29.123456Z","zone":"web","uuid":"...",
  *    "event":"state","from":"ready","to":"running","cause":"boot"}
  *   {..., "event":"exit","cause":"guest power-off","status":"1"}
+ *   {..., "event":"link","net":"net0","cause":"mac 3, arp 1"}  frames dropped
  *
  * Lines are whole, whoever writes at the same time. At 1 MiB the file becomes
  * events.0 and a new one begins.
@@ -22,7 +23,7 @@
 
 /* Texts; NULL: left out. */
 struct zone_event {
-	const char *zone, *uuid, *event, *from, *to, *cause, *status;
+	const char *zone, *uuid, *event, *net, *from, *to, *cause, *status;
 };
 int zone_event_write(
     const char *root, const struct zone_event *ev, struct error *err);

@@ -263,6 +263,8 @@ tear_down(struct sup *sup, const char *cause, struct error *err)
 	int rc;
 
 	rc = child_destroy(sup, err);
+	if (rc == 0)
+		rc = sup_links_down(sup, err);
 	mdata_end(sup);
 	sup_slirps_end(sup);
 	sup_fault(FAULT_HALT_CLEANED, 0);
@@ -545,6 +547,8 @@ load_record(struct sup *sup, const struct zone_live *live)
 	const char *cpus = "";
 	size_t n = 0;
 
+	if (sup_links_load(sup, live->record) < 0)
+		return -ENOMEM;
 	sup->instance = live->instance;
 	(void)nvlist_get_str(live->record, "cpus", &cpus);
 	(void)nvlist_get_bool(live->record, "metadata", &sup->mdata.wanted);
@@ -572,6 +576,8 @@ clean_up(struct sup *sup, const struct nvlist *jail, struct error *err)
 		rc = child_destroy(sup, err);
 	else if (jail != NULL)
 		rc = jail_clean(jail, err);
+	if (rc == 0)
+		rc = sup_links_down(sup, err);
 	mdata_end(sup);
 	unlink_sockets(sup);
 	(void)unlinkat(sup->dir, "zhyve.cmd", 0);
@@ -628,6 +634,7 @@ sup_recover(struct sup *sup, struct error *err)
 	if (rc == 0 && whole && sup->child.jail != NULL) {
 		sup_log(sup, "goes on with process %d", (int)live.pid);
 		mdata_begin(sup);
+		sup_links_watch(sup);
 	} else {
 		if (whole && rc == -ESRCH)
 			tell_end(sup);

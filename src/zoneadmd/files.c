@@ -293,48 +293,72 @@ static const struct {
 	{ "slirp", open_slirp },
 };
 
-static int
-name_file(struct sup_file *f, const char *path, const char *suffix)
+int
+sup_files_add(
+    struct sup_files *files, const char *path, const char *kind, int fd)
 {
-	size_t n = strlen(path) + 16;
+	struct sup_file *v;
+	char *copy;
 
-	f->path = alloc_bytes(n);
-	return f->path == NULL ? -ENOMEM
-			       : str_format(f->path, n, "%s%s", path,
-				     suffix != NULL ? suffix : "");
+	if (files->n == files->room) {
+		v = alloc_resize(files->v, files->room + 16, sizeof(*v));
+		if (v == NULL)
+			return -ENOMEM;
+		files->v = v;
+		files->room += 16;
+	}
+	copy = alloc_strdup(path);
+	if (copy == NULL)
+		return -ENOMEM;
+	files->v[files->n++] = (struct sup_file){ copy, kind, fd };
+	return 0;
 }
 
 static int
-open_one(struct want *w, const struct nvlist *row, struct sup_file *ret,
+add_opened(struct sup_files *files, const struct want *w, const char *kind,
+    const char *suffix, int fd)
+{
+	char name[SUP_PATH];
+	int rc;
+
+	rc = str_format(
+	    name, sizeof(name), "%s%s", w->path, suffix != NULL ? suffix : "");
+	return rc == 0 ? sup_files_add(files, name, kind, fd) : rc;
+}
+
+static int
+open_one(struct want *w, const struct nvlist *row, struct sup_files *files,
     struct error *err)
 {
-	struct sup_file f = { .fd = -1 };
+	const char *kind;
+	int fd, rc;
 
+	if (sup_links_row(row) != NULL)
+		return 0;
 	w->row = row;
 	w->readonly = false;
 	w->template = w->bridge = NULL;
 	if (nvlist_get_str(row, "path", &w->path) < 0 ||
-	    nvlist_get_str(row, "kind", &f.kind) < 0)
+	    nvlist_get_str(row, "kind", &kind) < 0)
 		return error_set(err, EINVAL, "file without path or kind");
 	(void)nvlist_get_bool(row, "readonly", &w->readonly);
 	(void)nvlist_get_str(row, "template", &w->template);
 	(void)nvlist_get_str(row, "bridge", &w->bridge);
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (strcmp(kinds[i].kind, f.kind) != 0)
+		if (strcmp(kinds[i].kind, kind) != 0)
 			continue;
-		f.fd = kinds[i].open(w, err);
-		if (f.fd < 0 && !kinds[i].optional)
-			return f.fd;
-		if (name_file(&f, w->path, kinds[i].suffix) < 0) {
-			fd_close(&f.fd);
-			free(f.path);
-			return error_set(err, ENOMEM, "out of memory");
+		fd = kinds[i].open(w, err);
+		if (fd < 0 && !kinds[i].optional)
+			return fd;
+		rc = add_opened(files, w, kind, kinds[i].suffix, fd);
+		if (rc < 0) {
+			fd_close(&fd);
+			return error_sys(err, -rc, "%s", w->path);
 		}
-		*ret = f;
 		return 0;
 	}
-	return error_set(err, EINVAL, "%s: of a kind '%s' that nobody knows",
-	    w->path, f.kind);
+	return error_set(
+	    err, EINVAL, "%s: of a kind '%s' that nobody knows", w->path, kind);
 }
 
 int
@@ -351,15 +375,11 @@ sup_files_open(struct sup *sup, const struct nvlist *cmd, int console,
 	if ((rc < 0 && rc != -ENOENT) || n > FILES_MAX)
 		return error_set(err, EINVAL,
 		    "the list of files is none, or longer than %d", FILES_MAX);
-	files.v = alloc_zero(n + 1, sizeof(*files.v));
-	if (files.v == NULL)
-		return error_set(err, ENOMEM, "out of memory");
 	rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		rc = open_one(&w, rows[i], &files.v[files.n], err);
-		if (rc == 0)
-			files.n++;
-	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = open_one(&w, rows[i], &files, err);
+	if (rc == 0)
+		rc = sup_links_make(sup, rows, n, &files, err);
 	if (rc < 0)
 		sup_files_close(&files);
 	else

@@ -70,6 +70,8 @@ struct job {
 	struct buf notes; /* for the answer */
 };
 
+struct sup_link;
+
 struct sup {
 	struct sup_conf conf;
 	char zonepath[SUP_PATH]; /* on this host, with the root in front */
@@ -98,6 +100,8 @@ struct sup {
 	struct nvlist *foreseen; /* jail_plan_save(), while spawning */
 	char *sockets[SUP_SOCKETS]; /* paths that teardown unlinks */
 	size_t nsockets;
+	struct sup_link *links; /* links.c */
+	size_t nlinks;
 	struct child child;
 	struct slirp *slirps; /* slirp.c */
 	struct console console;
@@ -127,6 +131,9 @@ int sup_enter(struct sup *sup, enum zone_state state, const char *step,
 int sup_record(struct sup *sup, struct error *err);
 void sup_event(
     struct sup *sup, const char *event, const char *cause, const char *status);
+/* The same of one of its links. */
+void sup_event_net(
+    struct sup *sup, const char *event, const char *net, const char *cause);
 /* Open the zonepath's log folder. */
 void sup_open_logs(struct sup *sup);
 
@@ -156,12 +163,33 @@ struct sup_file {
 };
 struct sup_files {
 	struct sup_file *v;
-	size_t n;
+	size_t n, room;
 };
 /* console: the machine's end of the console, duplicated for who wants it. */
 int sup_files_open(struct sup *sup, const struct nvlist *cmd, int console,
     struct sup_files *ret, struct error *err);
 void sup_files_close(struct sup_files *files);
+/* fd belongs to the list from now on; path is copied. -ENOMEM */
+int sup_files_add(
+    struct sup_files *files, const char *path, const char *kind, int fd);
+
+/* ---- links.c: NICs ---- */
+
+/*
+ * Have the links of the list of files made: their queues are in files, what is
+ * known of them is in sup->links. One run of zonelink, none without links.
+ */
+int sup_links_make(struct sup *sup, const struct nvlist *const *rows, size_t n,
+    struct sup_files *files, struct error *err);
+/* The link list of a row of files that is made here, else NULL. */
+const struct nvlist *sup_links_row(const struct nvlist *row);
+/* The zone's process is gone: nothing of its links stays. */
+int sup_links_down(struct sup *sup, struct error *err);
+/* Hear of dropped frames again, after sup_links_load(). */
+void sup_links_watch(struct sup *sup);
+int sup_links_save(const struct sup *sup, struct nvlist *rec);
+int sup_links_load(struct sup *sup, const struct nvlist *rec);
+void sup_links_forget(struct sup *sup);
 
 /* ---- slirp.c: user-mode networks ---- */
 

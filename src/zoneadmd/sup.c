@@ -119,6 +119,8 @@ sup_record(struct sup *sup, struct error *err)
 	if (rc == 0)
 		rc = nvlist_add_strs(rec, "sockets",
 		    (const char *const *)sup->sockets, sup->nsockets);
+	if (rc == 0)
+		rc = sup_links_save(sup, rec);
 	rc = rc < 0 ? error_sys(err, -rc, "record of the zone")
 		    : zone_live_write(sup->dir, rec, err);
 	nvlist_free(jail);
@@ -139,6 +141,20 @@ sup_event(
 	(void)zone_event_write(sup->conf.root, &ev, NULL);
 	sup_log(sup, "%s: %s%s%s", event, cause != NULL ? cause : "",
 	    status != NULL ? ", status " : "", status != NULL ? status : "");
+}
+
+void
+sup_event_net(
+    struct sup *sup, const char *event, const char *net, const char *cause)
+{
+	const struct zone_event ev = { .zone = sup->conf.zone,
+		.uuid = sup->uuid,
+		.event = event,
+		.net = net,
+		.cause = cause };
+
+	(void)zone_event_write(sup->conf.root, &ev, NULL);
+	sup_log(sup, "%s %s: %s", event, net, cause);
 }
 
 int
@@ -375,6 +391,7 @@ sup_free(struct sup *sup)
 	}
 	forget_child(sup);
 	sup_slirps_forget(sup);
+	sup_links_forget(sup);
 	for (size_t i = 0; i < ARRAY_LEN(sup->signals); i++)
 		mevent_delete(sup->signals[i]);
 	mevent_loop_destroy(sup->loop);

@@ -21,6 +21,7 @@ struct sup_conf {
 	const char *snap; /* program that makes snapshots (zone/snap.h) */
 	const char *mdata; /* program that serves metadata; NULL: none */
 	const char *slirp; /* program of user-mode networks, zoneslirp */
+	const char *link; /* program that makes links (docs/network.md) */
 };
 
 /*

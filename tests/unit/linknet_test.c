@@ -286,7 +286,7 @@ refused(void)
 	static const struct {
 		const char *tag, *want;
 	} rows[] = {
-		{ "nobody", "there is no NIC tag and no bridge 'nobody'" },
+		{ "nobody", "there is no bridge 'nobody', and no NIC tag" },
 		{ "a-name-longer-than-15", "there is no NIC tag 'a-name" },
 		{ "lo", "'lo' is no bridge" },
 		{ "lost", "NIC tag lost is bridge br9, which is not there" },

@@ -26,8 +26,6 @@
 #include "mdata/serve.h"
 #include "zone/live.h"
 
-#define FOLDER ".mdata" /* in ROOT/run/zhyve; zones' names begin otherwise */
-#define SOCKET "sock"
 #define LOCK "lock"
 #define LINGER_NS UINT64_C(3000000000)
 #define NOFILE 65536
@@ -102,7 +100,7 @@ open_socket(struct service *s, const char *root, struct error *err)
 {
 	int rc;
 
-	s->dir = zone_live_open(root, FOLDER, true, err);
+	s->dir = zone_live_open(root, MDATA_FOLDER, true, err);
 	if (s->dir < 0)
 		return s->dir;
 	s->lock = openat(s->dir, LOCK,
@@ -114,8 +112,8 @@ open_socket(struct service *s, const char *root, struct error *err)
 		return rc == -EAGAIN ? 1 : error_sys(err, -rc, "%s", LOCK);
 	/* it removes its socket when it ends */
 	if (fchown(s->dir, MDATA_UID, MDATA_UID) != 0)
-		return error_sys(err, errno, "%s", FOLDER);
-	s->listen = ipc_listen(s->dir, SOCKET, SOCK_SEQPACKET, err);
+		return error_sys(err, errno, "%s", MDATA_FOLDER);
+	s->listen = ipc_listen(s->dir, MDATA_SOCKET, SOCK_SEQPACKET, err);
 	return s->listen < 0 ? s->listen : 0;
 }
 
@@ -166,7 +164,7 @@ static void
 finish(struct service *s)
 {
 	if (s->listen >= 0)
-		(void)unlinkat(s->dir, SOCKET, 0);
+		(void)unlinkat(s->dir, MDATA_SOCKET, 0);
 	mdata_server_free(s->server);
 	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
 		mevent_delete(s->signals[i]);

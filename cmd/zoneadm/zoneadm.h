@@ -86,6 +86,14 @@ int consent(const struct command *c, bool force, const char *what);
 /* Write to standard output. */
 int print(const struct command *c, struct buf *b);
 
+/* A connection to the metadata server, or a negative errno: there is none. */
+int metadata_dial(struct command *c);
+/*
+ * Its counters of a zone; NULL: it does not serve it. A server that does not
+ * answer is not asked again: *sock is -1 then.
+ */
+struct nvlist *metadata_stat(int *sock, const char *zone);
+
 /* For each zone that is wanted, in a process of its own: fn with its name. */
 typedef int (*one_zone_fn)(struct command *c, void *arg);
 int all_zones(struct command *c, bool (*wanted)(const struct admin_zone *z),

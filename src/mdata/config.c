@@ -6,13 +6,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "ipc/ipc.h"
 
 #define NAME "config"
+#define PATH_BYTES 4096
 
 /* A file of its own, with no other name, and of somebody else. */
 static void
@@ -53,4 +56,19 @@ mdata_config_open(int zonepath, bool make, struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		give(fd, files[i]);
 	return fd;
+}
+
+int
+mdata_server_dial(const char *root)
+{
+	cleanup_close int dir = -1;
+	char path[PATH_BYTES];
+
+	if (str_format(path, sizeof(path), "%s/run/zhyve/" MDATA_FOLDER, root) <
+	    0)
+		return -ENAMETOOLONG;
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return -errno;
+	return ipc_connect(dir, MDATA_SOCKET, SOCK_SEQPACKET | SOCK_NONBLOCK);
 }

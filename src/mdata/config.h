@@ -22,4 +22,13 @@
  */
 int mdata_config_open(int zonepath, bool make, struct error *err);
 
+/* Below ROOT/run/zhyve; names of zones begin with a letter or a digit. */
+#define MDATA_FOLDER ".mdata"
+#define MDATA_SOCKET "sock"
+/*
+ * A connection to the server, that does not block. -ENOENT, -ECONNREFUSED:
+ * nobody serves; -EAGAIN: it is busy.
+ */
+int mdata_server_dial(const char *root);
+
 #endif

@@ -21,14 +21,11 @@
 #include "ipc/ipc.h"
 #include "mdata/config.h"
 #include "zone/hook.h"
-#include "zone/live.h"
 #include "zone/snap.h"
 #include "zoneadmd/impl.h"
 
 #define PORT_PATH "/tmp/vm.ttyb"
 #define PORT_ARG "com2,socket," PORT_PATH
-#define SERVER_FOLDER ".mdata"
-#define SERVER_SOCKET "sock"
 #define MS UINT64_C(1000000)
 #define SOON (20 * MS) /* it is there, and busy */
 #define SLOWEST 6 /* 100 ms, doubled that often */
@@ -306,29 +303,13 @@ start_server(struct sup *sup)
 		later(sup, NS_PER_S << SLOWEST);
 }
 
-static int
-dial_server(struct sup *sup)
-{
-	cleanup_close int dir = -1;
-	char path[SUP_PATH];
-
-	if (zone_live_path(sup->conf.root, SERVER_FOLDER, path, sizeof(path)) <
-	    0)
-		return -ENAMETOOLONG;
-	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0)
-		return -errno;
-	/* the folder is the server's: not through a link of its making */
-	return ipc_connect(dir, SERVER_SOCKET, SOCK_SEQPACKET | SOCK_NONBLOCK);
-}
-
 /* One try. */
 static void
 try_server(struct sup *sup)
 {
 	struct metadata *m = &sup->mdata;
 	struct error err = ERROR_INIT;
-	int sock = dial_server(sup), rc;
+	int sock = mdata_server_dial(sup->conf.root), rc;
 
 	if (sock == -EAGAIN) {
 		later(sup, SOON);

@@ -64,6 +64,12 @@ p.talk(b"PUT a b\n", b"FAILURE\n")
 		j = json.load(open(sys.argv[1]))
 		assert j == {"customer_metadata": {}, "internal_metadata": {"root_pw": "secret"}}, j
 	END
+	# the numbers of it
+	adm stat -j | python3 -c '
+import json, sys
+m = json.load(sys.stdin)[0]["metadata"]
+assert m["requests"] > 10 and m["puts"] == 2 and m["deletes"] == 2 and m["out"] > 300, m'
+	adm stat | grep -q '^a .* [1-9][0-9]*$'
 	[ "$(stat -c %a "$ROOT/zones/a/config" "$ROOT/zones/a/config/metadata.json" | tr '\n' ' ')" = "700 600 " ]
 }
 

@@ -201,6 +201,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[64], *text;
 	struct buf b;
 
+	/* what a guest has written it may read */
+	if (size == 0 || memmem(data, size, SECRET, strlen(SECRET)) != NULL)
+		return 0;
 	begin(path);
 	buf_init(&b, MDATA_VALUE_MAX);
 	while (size > 1) {

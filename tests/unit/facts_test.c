@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "tap.h"
 #include "zone/facts.h"
+#include "zone/nic.h"
 #include "zone/xml.h"
 #include "zone/xmldoc.h"
 #include "zone_util.h"
@@ -356,6 +358,44 @@ too_much_is_refused(void)
 	zone_conf_free(conf);
 }
 
+/* Wherever memory ends, it is said, and nothing is lost. */
+static void
+memory_ends(void)
+{
+	struct zone_conf *conf = conf_of(
+	    NETS " set cpu-shares=100;" ATTR("resolvers", "192.0.2.53"));
+	const struct zone_facts_in in = { .conf = conf,
+		.uuid = UUID,
+		.routes = "{\"172.16.0.0/12\": \"nics[0]\"}" };
+	struct nvlist *facts = NULL, *link = NULL;
+	struct zone_nics nics = { NULL, 0 };
+	struct error err;
+	int rc = -1;
+
+	for (unsigned long n = 1; rc < 0; n++) {
+		tap_context("allocation %lu", n);
+		err = (struct error)ERROR_INIT;
+		alloc_fail_at(n);
+		rc = zone_facts_make(&in, &facts, &err);
+		alloc_fail_at(0);
+		tap_check(rc == 0 || rc == -ENOMEM);
+		tap_check(rc == 0 || err.text[0] != '\0');
+	}
+	nvlist_free(facts);
+	tap_check_int(zone_nics_read(conf, &nics, &err), 0);
+	rc = -1;
+	for (unsigned long n = 1; rc < 0; n++) {
+		tap_context("allocation %lu", n);
+		alloc_fail_at(n);
+		rc = zone_nic_link(&nics.v[0], "z", 1, &link, &err);
+		alloc_fail_at(0);
+		tap_check(rc == 0 || rc == -ENOMEM);
+	}
+	nvlist_free(link);
+	zone_nics_fini(&nics);
+	zone_conf_free(conf);
+}
+
 /* ---- of a store ---- */
 
 static void
@@ -446,6 +486,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(routes),
 	TAP_TEST(wrong_routes_are_named),
 	TAP_TEST(too_much_is_refused),
+	TAP_TEST(memory_ends),
 	TAP_TEST(of_a_store),
 };
 TAP_MAIN(tests)

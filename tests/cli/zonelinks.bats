@@ -212,11 +212,13 @@ z${did}_net1 nt_stub0" ]
 	nothing_left
 }
 
-@test "kill -9 of the supervisor at each step: no link stays" {
+@test "kill -9 of the supervisor, and of the zone's process, at each step: no link stays" {
 	export ZHYVE_ZONEADMD=$BUILD/cmd/zoneadmd/zoneadmd-faults
 	world '
 		zone web idle "$NIC0; $NIC1"
-		for step in $("$ZHYVE_ZONEADMD" -F | grep "^ready-\|^boot-\|^halt-"); do
+		steps=$("$ZHYVE_ZONEADMD" -F)
+		for step in $(grep "^ready-\|^boot-\|^halt-" <<<"$steps") \
+			$(grep "^ready-[srbd]\|^boot-" <<<"$steps" | grep -v ready-begun | sed "s/\$/:zhyve/"); do
 			: >once
 			export ZHYVE_FAULT=$step ZHYVE_FAULT_ONCE=$PWD/once
 			adm -z web boot >/dev/null 2>&1 || true
@@ -229,15 +231,16 @@ z${did}_net1 nt_stub0" ]
 	nothing_left
 }
 
-# A zonelink that dies at the step that the file 'step' names.
+# A zonelink that dies at the step that the file 'step' names; more options of
+# it, another supervisor.
 breakable() {
 	mkdir bin
-	cp "$BUILD"/cmd/zoneadmd/zoneadmd bin/
+	cp "$BUILD/cmd/zoneadmd/${2:-zoneadmd}" bin/zoneadmd
 	ln -s "$BUILD"/cmd/zoneadmd/zonesnap "$BUILD"/cmd/zoneadmd/mdata bin/
 	cat >bin/zonelink <<-EOF
 		#!/bin/sh
 		[ ! -e $PWD/step ] || [ "\$1" != make ] || export ZHYVE_FAULT="\$(cat $PWD/step)"
-		exec $BUILD/cmd/zoneadmd/zonelink-faults "\$@"
+		exec $BUILD/cmd/zoneadmd/zonelink-faults "\$@" ${1:-}
 	EOF
 	chmod +x bin/zonelink
 	export ZHYVE_ZONEADMD=$PWD/bin/zoneadmd
@@ -260,6 +263,72 @@ breakable() {
 		becomes web installed
 		adm -z web halt 2>/dev/null # it is; that waits for the supervisor
 		no_links; dismiss'
+	nothing_left
+}
+
+@test "where the guard is nftables: its tables go, whoever was killed" {
+	command -v nft >/dev/null || skip "no nft"
+	breakable "-g nft" zoneadmd-faults
+	world '
+		nft list tables >/dev/null || exit 0 # not in this kernel
+		zone web spoof "$NIC0; $NIC1; select net physical=net0; set ips=10.9.0.5/24; end
+			select net physical=net1; set ips=10.9.1.5/24; end"
+		adm -z web boot
+		adm -z web links -p | grep -q ":nft:"
+		[ "$(nft list tables | wc -l)" -eq 2 ]
+		for _ in $(seq "$WAIT"); do
+			! adm -z web links -p net0 | grep -q ":macspoofed=[1-9]" || break
+			sleep 0.1
+		done
+		adm -z web links -p net0 | grep -q ":macspoofed=[1-9]"
+		cfg -z web "select net physical=net0; set maxbw=100; end" 2>/dev/null
+		adm -z web apply
+		adm -z web halt
+		no_links
+		# zonelink dies: the supervisor has the names tried
+		for step in $("$BUILD/cmd/zoneadmd/zonelink-faults" -F); do
+			echo "$step" >step
+			! adm -z web boot 2>/dev/null
+			no_links || { echo "after $step"; exit 1; }
+		done
+		rm step
+		# the supervisor dies: the next one cleans
+		for step in ready-begun ready-opened ready-spawned ready-built boot-done halt-killed halt-cleaned; do
+			dismiss
+			: >once
+			ZHYVE_FAULT=$step ZHYVE_FAULT_ONCE=$PWD/once adm -z web boot >/dev/null 2>&1 || true
+			adm -z web halt >/dev/null 2>&1 || true
+			adm -z web halt 2>/dev/null
+			[ ! -e once ] || { echo "never at $step"; exit 1; }
+			no_links || { echo "after $step"; exit 1; }
+		done
+		# and both, of a zone that runs
+		adm -z web boot
+		pid=$(pid_of web)
+		kill -KILL "$(supervisors web)" "$pid"
+		adm -z web halt 2>/dev/null
+		no_links; dismiss'
+	nothing_left
+}
+
+@test "a link becomes the port of a bridge when it is needed, unless it has addresses" {
+	world '
+		ip link add eth8 type veth peer name eth8p
+		ip link add eth9 type veth peer name eth9p
+		ip addr add 192.0.2.1/24 dev eth9
+		nta add external eth8
+		nta add admin eth9
+		zone web idle "$NIC1; select net physical=net1; set global-nic=external; end"
+		zone adm idle "$NIC0; select net physical=net0; set global-nic=admin; end"
+		adm -z web boot
+		[ "$(ports)" = "z$(number_of web)_net1 nt_external" ]
+		ip -o link show eth8 | grep -q "master nt_external"
+		! adm -z adm boot 2>err
+		grep -q "NIC tag admin: link eth9 has address 192.0.2.1/24" err
+		! ip link show nt_admin 2>/dev/null
+		! nta delete external 2>err
+		grep -q "NIC tag external is in use by zone .web." err
+		adm -z web halt; no_links; dismiss'
 	nothing_left
 }
 

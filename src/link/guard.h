@@ -1,25 +1,14 @@
 /*
  * The guard of a zone's link: what a guest may send, and what it may hear. A
- * pair of BPF programs in the tap's clsact hooks, or, where bpf(2) is refused,
- * the same rules as a table of nftables' netdev family. Both are tested by one
- * table of frames (tests/link).
- *
- * What illumos's mac_protect.c drops, this drops (outgoing frames only):
- *   MAC         mac-nospoof: another source address than the link's
- *   RESTRICTED  restricted: other than IPv4, IPv6, ARP
- *   IPV4, ARP, IPV6, ND   ip-nospoof: a source, a sender, a target or a
- * link-layer option that is not the link's DHCP        dhcp-nospoof: client
- * address or id of another; a server's messages for others FRAGMENT    a first
- * fragment that could hide DHCP or ND Always, whatever the modes: LINKLOCAL
- * 01:80:c2:00:00:0x: the host must not hear a guest's bridge protocols;
- * MALFORMED: shorter than its headers say; VLAN: a tagged frame from the guest,
- * or of another VLAN to it; PORT: a blocked outgoing port; RATE: over maxbw
- * Strict adds: RA (router advertisements), DHCP6 (a DHCPv6 server's messages),
- *   INBOUND (a frame to the guest for a foreign address), ARP from 0.0.0.0 as
- *   a reply.
+ * pair of BPF programs in the interface's own hooks, or, where bpf(2) is
+ * refused, the same rules as a table of nftables' netdev family. Both are
+ * tested by one table of frames (tests/link/frames.txt). docs/network.md has
+ * the reasons (enum link_drop), their order and what each is for.
  *
  * Whoever attaches a guard may end at any time: it stays until the interface
- * goes. Needs CAP_NET_ADMIN and CAP_BPF (or CAP_SYS_ADMIN).
+ * goes. Attaching needs CAP_NET_ADMIN and CAP_BPF; reaching a guard that runs
+ * (update, counters, watch) CAP_SYS_ADMIN, since its maps are found by number.
+ * Any thread, one call at a time for an interface.
  */
 #ifndef LINK_GUARD_H
 #define LINK_GUARD_H

@@ -1,13 +1,16 @@
 /*
- * The guard by BPF: libbpf loads the pair of programs and puts them into the
- * interface's clsact hooks. Nothing is pinned; a link that runs is reached from
- * its filter: that names the program, and the program its maps.
+ * The guard by BPF: libbpf loads the pair of programs, which go into the
+ * interface's own hooks (tcx, Linux 6.6), or into clsact's, which older kernels
+ * have and which cost more. Nothing is pinned and nothing is a link: either
+ * way they stay until the interface goes, whoever ends before. A link that runs
+ * is reached from there: the hook names the program, the program its maps.
  */
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -23,13 +26,20 @@
 #define FILTER_HANDLE 1
 #define FILTER_PRIORITY 1
 
+/* Linux: include/uapi/linux/bpf.h of 6.6 */
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+
 static const struct hook {
 	enum bpf_tc_attach_point point;
+	uint32_t tcx;
 	const char *prog;
 } hooks[] = {
-	{ BPF_TC_INGRESS, "guard_from" },
-	{ BPF_TC_EGRESS, "guard_to" },
+	{ BPF_TC_INGRESS, TCX_INGRESS, "guard_from" },
+	{ BPF_TC_EGRESS, TCX_EGRESS, "guard_to" },
 };
+
+bool guard_bpf_no_tcx;
 
 static int
 quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -134,23 +144,102 @@ load(struct bpf_object **ret, struct error *err)
 }
 
 static int
-attach_filters(const struct bpf_object *obj, int ifindex, const char *name,
+bpf(int cmd, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, cmd, attr, sizeof(*attr)) == -1 ? -errno : 0;
+}
+
+/* Ids of the programs there, at most one; or an error: no such hooks. */
+static int
+tcx_query(int ifindex, uint32_t hook, uint32_t *ret_id)
+{
+	uint32_t ids[4] = { 0 };
+	union bpf_attr attr;
+	int rc;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)ifindex;
+	attr.query.attach_type = hook;
+	attr.query.prog_ids = (uintptr_t)ids;
+	attr.query.prog_cnt = ARRAY_LEN(ids);
+	rc = bpf(BPF_PROG_QUERY, &attr);
+	if (rc < 0 && rc != -ENOSPC)
+		return rc;
+	*ret_id = ids[0];
+	return attr.query.prog_cnt != 0;
+}
+
+static void
+tcx_detach(const struct bpf_object *obj, int ifindex)
+{
+	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+		union bpf_attr attr;
+
+		memset(&attr, 0, sizeof(attr));
+		attr.target_fd = (uint32_t)ifindex;
+		attr.attach_bpf_fd = (uint32_t)bpf_program__fd(
+		    bpf_object__find_program_by_name(obj, hooks[i].prog));
+		attr.attach_type = hooks[i].tcx;
+		bpf(BPF_PROG_DETACH, &attr);
+	}
+}
+
+static int
+tcx_attach(const struct bpf_object *obj, int ifindex, const char *name,
     struct error *err)
 {
+	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+		union bpf_attr attr;
+		int rc;
+
+		memset(&attr, 0, sizeof(attr));
+		attr.target_fd = (uint32_t)ifindex;
+		attr.attach_bpf_fd = (uint32_t)bpf_program__fd(
+		    bpf_object__find_program_by_name(obj, hooks[i].prog));
+		attr.attach_type = hooks[i].tcx;
+		rc = bpf(BPF_PROG_ATTACH, &attr);
+		if (rc < 0) {
+			tcx_detach(obj, ifindex);
+			return error_sys(
+			    err, -rc, "%s: program %s", name, hooks[i].prog);
+		}
+	}
+	return 0;
+}
+
+static int
+has_others(const char *name, struct error *err)
+{
+	return error_set(err, EEXIST,
+	    "%s has filters already: not an interface of ours", name);
+}
+
+static int
+clsact_attach(const struct bpf_object *obj, int ifindex, const char *name,
+    struct error *err)
+{
+	LIBBPF_OPTS(bpf_tc_hook, all, .ifindex = ifindex,
+	    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int rc = bpf_tc_hook_create(&all);
+
+	if (rc == -EEXIST)
+		return has_others(name, err);
+	if (rc < 0)
+		return error_sys(err, -rc, "%s: clsact", name);
 	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
 		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = hooks[i].point);
 		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
 		    .priority = FILTER_PRIORITY);
-		const struct bpf_program *p =
-		    bpf_object__find_program_by_name(obj, hooks[i].prog);
-		int rc;
 
-		opts.prog_fd = p != NULL ? bpf_program__fd(p) : -1;
+		opts.prog_fd = bpf_program__fd(
+		    bpf_object__find_program_by_name(obj, hooks[i].prog));
 		rc = bpf_tc_attach(&hook, &opts);
-		if (rc < 0)
+		if (rc < 0) {
+			bpf_tc_hook_destroy(&all);
 			return error_sys(
 			    err, -rc, "%s: filter %s", name, hooks[i].prog);
+		}
 	}
 	return 0;
 }
@@ -159,24 +248,17 @@ static int
 attach_object(const struct bpf_object *obj, const struct link_spec *spec,
     int ifindex, struct error *err)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-	    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	uint32_t id;
 	int rc = publish(
 	    spec, bpf_object__find_map_fd_by_name(obj, "guard_config"), err);
 
 	if (rc < 0)
 		return rc;
-	rc = bpf_tc_hook_create(&hook);
-	if (rc == -EEXIST)
-		return error_set(err, EEXIST,
-		    "%s has filters already: not an interface of ours",
-		    spec->name);
-	if (rc < 0)
-		return error_sys(err, -rc, "%s: clsact", spec->name);
-	rc = attach_filters(obj, ifindex, spec->name, err);
-	if (rc < 0)
-		bpf_tc_hook_destroy(&hook);
-	return rc;
+	rc = guard_bpf_no_tcx ? -EINVAL : tcx_query(ifindex, TCX_INGRESS, &id);
+	if (rc > 0)
+		return has_others(spec->name, err);
+	return rc == 0 ? tcx_attach(obj, ifindex, spec->name, err)
+		       : clsact_attach(obj, ifindex, spec->name, err);
 }
 
 int
@@ -199,27 +281,41 @@ guard_bpf_attach(const struct link_spec *spec, struct error *err)
 
 /* --- a link that runs */
 
-/* Descriptor of its program, -ENOENT (without a text) when it has none. */
+/* Its id; -ENOENT (without a text): it has none. */
 static int
-program(const char *ifname, struct error *err)
+program_id(const char *ifname, uint32_t *ret, struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
 	    .priority = FILTER_PRIORITY);
-	struct bpf_prog_info info = { 0 };
-	unsigned len = sizeof(info);
-	int rc, fd;
+	int rc = interface(ifname, &hook.ifindex, err);
 
-	rc = interface(ifname, &hook.ifindex, err);
 	if (rc < 0)
 		return rc;
+	if (tcx_query(hook.ifindex, TCX_INGRESS, ret) > 0)
+		return 0;
 	libbpf_set_print(quiet);
 	rc = bpf_tc_query(&hook, &opts);
 	if (rc == -ENOENT || rc == -EINVAL)
 		return -ENOENT;
 	if (rc < 0)
 		return error_sys(err, -rc, "%s: filters", ifname);
-	fd = bpf_prog_get_fd_by_id(opts.prog_id);
+	*ret = opts.prog_id;
+	return 0;
+}
+
+/* Descriptor of its program, or an error as above. */
+static int
+program(const char *ifname, struct error *err)
+{
+	struct bpf_prog_info info = { 0 };
+	unsigned len = sizeof(info);
+	uint32_t id = 0;
+	int rc = program_id(ifname, &id, err), fd;
+
+	if (rc < 0)
+		return rc;
+	fd = bpf_prog_get_fd_by_id(id);
 	if (fd == -ENOENT)
 		return fd;
 	if (fd < 0)
@@ -299,32 +395,30 @@ guard_bpf_has(const char *ifname, struct error *err)
 }
 
 int
+guard_bpf_map(const char *ifname, const char *name, struct error *err)
+{
+	int fd, rc = maps(ifname, &name, &fd, 1, err);
+
+	return rc < 0 ? rc : fd;
+}
+
+int
 guard_bpf_update(const struct link_spec *spec, struct error *err)
 {
-	static const char *const names[] = { "guard_config" };
-	int fds[1], rc;
+	cleanup_close int fd = guard_bpf_map(spec->name, "guard_config", err);
 
-	rc = maps(spec->name, names, fds, 1, err);
-	if (rc < 0)
-		return rc;
-	rc = publish(spec, fds[0], err);
-	close(fds[0]);
-	return rc;
+	return fd < 0 ? fd : publish(spec, fd, err);
 }
 
 int
 guard_bpf_counters(
     const char *ifname, struct link_counters *ret, struct error *err)
 {
-	static const char *const names[] = { "guard_counts" };
-	int fds[1], rc;
+	cleanup_close int fd = guard_bpf_map(ifname, "guard_counts", err);
+	int rc = fd < 0 ? fd : link_guard_read(fd, ret);
 
-	rc = maps(ifname, names, fds, 1, err);
-	if (rc < 0)
-		return rc;
-	rc = link_guard_read(fds[0], ret);
-	close(fds[0]);
-	return rc == 0 ? 0 : error_sys(err, -rc, "%s: counters", ifname);
+	return fd >= 0 && rc < 0 ? error_sys(err, -rc, "%s: counters", ifname)
+				 : rc;
 }
 
 int

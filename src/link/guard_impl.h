@@ -20,6 +20,12 @@ int guard_bpf_watch(
 /* 1: this interface has the pair of programs; 0: it has not; or an error. */
 int guard_bpf_has(const char *ifname, struct error *err);
 
+/* Descriptor of one of its program's maps. */
+int guard_bpf_map(const char *ifname, const char *name, struct error *err);
+
+/* For tests: as on a kernel that has clsact alone. */
+extern bool guard_bpf_no_tcx;
+
 /* The compiled program (guard.bpf.c), made by embed.py. */
 extern const unsigned char guard_object[];
 extern const unsigned long guard_object_size;

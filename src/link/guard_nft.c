@@ -94,12 +94,6 @@ guard_nft_attach(const struct link_spec *spec, struct error *err)
 }
 
 int
-guard_nft_update(const struct link_spec *spec, struct error *err)
-{
-	return apply(spec, err);
-}
-
-int
 guard_nft_remove(const char *ifname, struct error *err)
 {
 	char text[128];
@@ -169,4 +163,14 @@ guard_nft_counters(
 	json_decref(answer);
 	*ret = c;
 	return 0;
+}
+
+/* Only where one is: rules beside another kind's would hide that it ended. */
+int
+guard_nft_update(const struct link_spec *spec, struct error *err)
+{
+	struct link_counters c;
+	int rc = guard_nft_counters(spec->name, &c, err);
+
+	return rc < 0 ? rc : apply(spec, err);
 }

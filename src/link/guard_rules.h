@@ -133,7 +133,10 @@ guard_ip4_from(const struct guard_frame *f)
 
 	if (why != GUARD_PASS)
 		return why;
+	/* most have one address: asked without a call */
 	if (guard_has(f->cfg, LINK_PROTECT_IP) && h.src != 0 &&
+	    (f->cfg->n4 == 0 ||
+		((h.src ^ f->cfg->v4[0].addr) & f->cfg->v4[0].mask) != 0) &&
 	    !guard_own4(f->from, h.src))
 		return LINK_DROP_IPV4;
 	return guard_l4_from(f, &h.l4, 0);

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,zones]
+    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,guard,zones]
            [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
 soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py;
-"mdata" its server, mdata.py. That and zones.py need root.
+"mdata" its server, mdata.py; "guard" a link's guard, guard.py. Those and
+zones.py need root.
 """
 import argparse
 import os
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 
+from guard import GuardBench
 from mdata import MdataBench
 from soft import SoftBench
 from uart import UartBench
@@ -247,6 +249,8 @@ def main():
         UartBench(bench).all()
     if not only or "mdata" in only:
         MdataBench(bench).all()
+    if (not only or "guard" in only) and os.geteuid() == 0:
+        GuardBench(bench).all()
     if (not only or "zones" in only) and os.geteuid() == 0:
         ZoneBench(bench).all()
     subprocess.run(["rm", "-rf", bench.tmp], check=False)

@@ -425,6 +425,14 @@ verdict_named(const char *name, int *ret)
 	return false;
 }
 
+static int wanted;
+
+int
+frames_wanted(void)
+{
+	return wanted;
+}
+
 struct walk {
 	const struct frames_ops *ops;
 	bool open, left_out; /* of this link nothing is tried */
@@ -436,11 +444,11 @@ run_frame(struct walk *w, bool out, const char *text)
 {
 	char verdict[16], limit[16] = "";
 	uint8_t frame[FRAME_MAX];
-	int skip = 0, want, got;
+	int skip = 0, got;
 	size_t n;
 
 	if (sscanf(text, "%15s %n", verdict, &skip) != 1 ||
-	    !verdict_named(verdict, &want))
+	    !verdict_named(verdict, &wanted))
 		tap_fail("no verdict of ours");
 	text += skip;
 	if (sscanf(text, "not:%15s %n", limit, &skip) == 1)
@@ -450,7 +458,7 @@ run_frame(struct walk *w, bool out, const char *text)
 	if (strcmp(limit, w->ops->name) == 0)
 		return;
 	got = w->ops->send(w->ops->arg, out, frame, n);
-	tap_check_str(frames_verdict(got), frames_verdict(want));
+	tap_check_str(frames_verdict(got), frames_verdict(wanted));
 	w->frames++;
 }
 

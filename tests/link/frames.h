@@ -33,6 +33,7 @@ struct frames_ops {
 };
 /* Checks every row by tap.h; returns how many frames. */
 unsigned frames_run(const struct frames_ops *ops);
+int frames_wanted(void); /* of the frame that is being sent */
 const char *frames_verdict(int verdict);
 
 #endif

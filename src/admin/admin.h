@@ -28,6 +28,10 @@ struct admin {
 };
 int admin_open(const char *root, struct admin *ret, struct error *err);
 void admin_close(struct admin *a);
+/* Where a disk of a configuration is on this host; it may be a volume's name.
+ */
+int admin_disk_path(struct admin *a, const char *zonepath, const char *path,
+    char *buf, size_t size, struct error *err);
 /* The pools of its root, borrowed; read at the first call. */
 int admin_pools(struct admin *a, struct volume_pools **ret, struct error *err);
 

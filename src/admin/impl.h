@@ -12,9 +12,6 @@
 /* A path of the zone's world: what lies in its zonepath is below the root. */
 int admin_path(struct admin *a, const char *zonepath, const char *path,
     char *buf, size_t size, struct error *err);
-/* The same of a disk, which may be a volume's name. */
-int admin_disk_path(struct admin *a, const char *zonepath, const char *path,
-    char *buf, size_t size, struct error *err);
 /* Run a hook of the brand that gets name and zonepath; 0 if there is none. */
 int admin_hook(struct admin *a, const struct zone_conf *conf, const char *hook,
     const char *const *args, struct error *err);

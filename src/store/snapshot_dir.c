@@ -302,7 +302,7 @@ static int
 drop(
     const struct pool *p, const char *zone, const char *name, struct error *err)
 {
-	char path[STORE_PATH], half[STORE_PATH];
+	char path[STORE_PATH], half[STORE_PATH] = "";
 	int rc;
 
 	rc = snap_path(p, zone, name, "", path, err);

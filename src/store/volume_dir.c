@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/tree.h"
 #include "store/copy.h"
+#include "store/half.h"
 #include "store/volume_impl.h"
 
 /* ---- paths ---- */
@@ -126,37 +127,6 @@ dir_zone_remove(const struct pool *p, const char *zone, struct error *err)
 
 /* ---- one volume ---- */
 
-/* New and empty, ours as long as it is open. */
-static int
-open_half(const char *path, struct error *err)
-{
-	struct stat mine, now;
-	int fd, rc;
-
-	for (;;) {
-		fd =
-		    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (fd < 0)
-			return error_sys(err, errno, "%s", path);
-		rc = fd_lock_ofd(fd, true);
-		if (rc == 0 && fstat(fd, &mine) == 0 &&
-		    lstat(path, &now) == 0 && mine.st_ino == now.st_ino)
-			break;
-		close(fd);
-		if (rc == -EAGAIN)
-			return error_set(err, EBUSY,
-			    "%s: another command is making it", path);
-		if (rc < 0)
-			return error_sys(err, -rc, "%s", path);
-		/* it was finished or taken away meanwhile: once more */
-	}
-	if (ftruncate(fd, 0) == 0)
-		return fd;
-	rc = error_sys(err, errno, "%s", path);
-	close(fd);
-	return rc;
-}
-
 static int
 fill_from(int fd, const char *origin, uint64_t *size, struct error *err)
 {
@@ -243,7 +213,7 @@ dir_create(const struct pool *p, const struct volume_spec *spec,
 		return rc;
 	if (access(path, F_OK) == 0)
 		return taken(spec, err);
-	rc = fd = open_half(half, err);
+	rc = fd = half_open(half, err);
 	if (rc < 0)
 		return rc;
 	rc = fill(fd, spec, path, err);

@@ -5,11 +5,11 @@
 #ifndef STORE_VOLUME_IMPL_H
 #define STORE_VOLUME_IMPL_H
 
+#include "store/half.h"
 #include "store/volume.h"
 
 #define STORE_PATH 4096
 #define SECTOR 512
-#define HALF ".new" /* what is being made */
 
 struct pool {
 	char name[POOL_NAME_MAX + 1];

@@ -1,0 +1,69 @@
+/*
+ * What the commands of imgadm share.
+ */
+#ifndef IMGADM_H
+#define IMGADM_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "store/image.h"
+
+/* Exit statuses. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* name, arguments, one line of help */
+#define IMGADM_COMMANDS(X)                                                    \
+	X(build, "debian-12 | busybox",                                       \
+	    "make an image of Debian, or a small one")                        \
+	X(create,                                                             \
+	    "[-n name] [-v version] [-u uuid] [-o os] [-d description] zone", \
+	    "make an image of a stopped zone's boot disk")                    \
+	X(delete, "image", "remove an image, or what an import left")         \
+	X(export, "[-c none|gzip|xz|zstd] [-q] -o prefix image",              \
+	    "write an image and its manifest to files")                       \
+	X(get, "image", "print an image's manifest and sizes as JSON")        \
+	X(help, "[command]", "print the commands, or one's usage")            \
+	X(import,                                                             \
+	    "[-q] [-m manifest | [-n name] [-v version] [-u uuid] [-o os] "   \
+	    "[-d description] [-s sha256]] file|URL",                         \
+	    "take in a disk, raw or packed by gzip, xz or zstd")              \
+	X(info, "image", "print what there is to know of an image")           \
+	X(list, "[-Hj] [-o field,...]", "list the images")                    \
+	X(verify, "[-q] [image ...]", "compare disks with their hashes")
+
+struct command;
+struct command_row {
+	const char *name;
+	int (*fn)(struct command *c);
+	const char *usage, *help;
+};
+struct command {
+	const struct command_row *row;
+	const char *root;
+	int argc; /* its own, from its name on */
+	char **argv;
+};
+
+#define X(name, usage, help) int cmd_##name(struct command *c);
+IMGADM_COMMANDS(X)
+#undef X
+
+/* Print "imgadm: sentence", or the command's usage; the exit status. */
+int failed(const struct error *err);
+int usage(const struct command *c, const char *why);
+int print(struct buf *b);
+/* "1.5 GiB", "512 MiB": at most 16 bytes with its NUL */
+void human_size(uint64_t bytes, char *buf, size_t size);
+
+/* ---- progress, on standard error if that is a terminal ---- */
+
+struct bar {
+	const char *what;
+	uint64_t began, drawn; /* ns */
+	bool on, shown;
+};
+void bar_begin(struct bar *b, const char *what, bool quiet);
+void bar_show(void *bar, const struct image_progress *p);
+void bar_end(struct bar *b); /* its line is taken away */
+
+#endif

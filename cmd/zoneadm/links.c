@@ -176,11 +176,15 @@ cmd_links(struct command *c)
 	rc = admin_links_load(c->admin, c->zone, &l, &err);
 	if (rc == 0)
 		rc = want_links(&l, c->zone, net, &err);
-	if (rc == 0)
+	/* one that cannot be looked at hides none of the others */
+	if (rc == 0) {
 		rc = admin_links_ask(c->admin, c->zone, "stat", &l, &err);
-	if (rc == 0)
-		rc = put_links(&b, &l, parse, &err);
-	status = rc == 0 ? print(c, &b) : failed(c, &err);
+		if (put_links(&b, &l, parse, rc == 0 ? &err : NULL) < 0)
+			rc = -EINVAL;
+	}
+	status = print(c, &b);
+	if (rc < 0)
+		status = failed(c, &err);
 	admin_links_free(&l);
 	buf_fini(&b);
 	return status;

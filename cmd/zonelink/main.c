@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -283,6 +286,20 @@ read_question(const struct nvlist *msg, struct question *q)
 		(void)nvlist_get_str(q->list, "net", &q->net);
 }
 
+/*
+ * Whoever cleans up after a supervisor that was killed must not be followed by
+ * what that one had asked for. -ESRCH: it is gone already.
+ */
+static int
+end_with_parent(void)
+{
+	struct pollfd p = { .fd = SOCKET };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		return -errno;
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0 ? -ESRCH : 0;
+}
+
 /* All that is asked, until the other side has no more. 1: one has failed. */
 static int
 serve(const struct zonelink *zl, const struct verb *verb, struct error *err)
@@ -369,7 +386,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "zonelink: there is no descriptor 3\n");
 		return 2;
 	}
-	rc = link_net_open(&zl.net, &err);
+	rc = verb->whole ? end_with_parent() : 0;
+	rc = rc < 0 ? error_sys(&err, -rc, "zonelink")
+		    : link_net_open(&zl.net, &err);
 	if (rc == 0)
 		rc = serve(&zl, verb, &err);
 	link_net_close(zl.net);

@@ -16,21 +16,6 @@
 
 #define TEXT_MAX (1U << 20)
 
-static const struct zone_res *
-find_net(const struct zone_conf *conf, const char *name)
-{
-	const struct zone_rtype *type = zone_rtype_find("net");
-	const struct zone_res *res = NULL;
-	const char *is;
-
-	while ((res = zone_conf_next(conf, type, res)) != NULL) {
-		is = zone_res_get(res, "physical");
-		if (is != NULL && strcmp(is, name) == 0)
-			break;
-	}
-	return res;
-}
-
 /* ---- links ---- */
 
 static uint64_t
@@ -123,7 +108,7 @@ put_links(
 		const char *bridge = "";
 		bool up = false;
 
-		res = find_net(l->conf, k->net);
+		res = admin_net_find(l->conf, k->net);
 		if (k->stat == NULL || res == NULL)
 			continue;
 		rc = zone_nic_read(res, &nic, err);
@@ -257,58 +242,6 @@ on_diff(void *arg, const struct zone_diff *d)
 	buf_printf(live ? &ap->live : &ap->later, "%s\n", text);
 }
 
-/*
- * What the stored configuration says of the guard, the rest as the link is: a
- * MAC or a VLAN changes with the next boot.
- */
-static int
-make_link(struct command *c, const struct admin_links *l,
-    const struct zone_conf *stored, struct admin_link *k, struct nvlist **ret,
-    struct error *err)
-{
-	const struct zone_res *was = find_net(l->conf, k->net);
-	const struct zone_res *is = find_net(stored, k->net);
-	struct zone_nic run, nic;
-	int rc;
-
-	*ret = NULL;
-	if (was == NULL || is == NULL)
-		return 0; /* it goes at the next boot */
-	rc = zone_nic_read(was, &run, err);
-	if (rc == 0)
-		rc = zone_nic_read(is, &nic, err);
-	if (rc < 0)
-		return error_prefix(err, "net %s", k->net);
-	nic.tag = run.tag;
-	nic.mac = run.mac;
-	nic.vlan = run.vlan;
-	nic.mtu = run.mtu;
-	rc = zone_nic_link(&nic, c->zone, 1, ret, err);
-	return rc < 0 ? error_prefix(err, "net %s", k->net) : 0;
-}
-
-static int
-apply_links(struct command *c, struct admin_links *l,
-    const struct zone_conf *stored, struct error *err)
-{
-	struct nvlist **lists = calloc(l->n + 1, sizeof(*lists));
-	int rc = lists != NULL ? 0 : error_set(err, ENOMEM, "out of memory");
-
-	for (size_t i = 0; i < l->n && rc == 0; i++) {
-		rc = make_link(c, l, stored, &l->v[i], &lists[i], err);
-		l->v[i].link = lists[i];
-		l->v[i].wanted = lists[i] != NULL;
-	}
-	if (rc == 0)
-		rc = admin_links_ask(c->admin, c->zone, "update", l, err);
-	for (size_t i = 0; i < l->n && lists != NULL; i++) {
-		nvlist_free(lists[i]);
-		l->v[i].link = NULL;
-	}
-	free(lists);
-	return rc;
-}
-
 static int
 print_lines(struct buf *b, const char *what)
 {
@@ -340,7 +273,8 @@ apply(struct command *c, bool only_show, struct error *err)
 	if (rc == 0) {
 		zone_conf_diff(l.conf, stored, on_diff, &ap);
 		if (!only_show)
-			rc = apply_links(c, &l, stored, err);
+			rc = admin_links_apply(
+			    c->admin, c->zone, &l, stored, err);
 	}
 	if (rc == 0 &&
 	    (print_lines(&ap.live, only_show ? "to apply" : "applied") != 0 ||

@@ -108,6 +108,12 @@ void admin_links_free(struct admin_links *l);
  */
 int admin_links_ask(struct admin *a, const char *zone, const char *verb,
     struct admin_links *l, struct error *err);
+/* Put the protection that a stored configuration wants in force. */
+int admin_links_apply(struct admin *a, const char *zone, struct admin_links *l,
+    const struct zone_conf *stored, struct error *err);
+/* The net with that name (physical); NULL. */
+const struct zone_res *
+admin_net_find(const struct zone_conf *conf, const char *name);
 
 /* ---- install and its like ---- */
 

@@ -1,5 +1,6 @@
 /*
- * Limits of a VM that runs, made those of its configuration.
+ * Limits of a VM that runs, and the guards of its links, made those of its
+ * configuration.
  */
 #include <errno.h>
 
@@ -46,6 +47,19 @@ raise_to(struct jail_limits *l, const struct zone_conf *least)
 	return 0;
 }
 
+static int
+guard(struct admin *a, const char *zone, const struct zone_conf *conf,
+    struct error *err)
+{
+	struct admin_links l = { NULL };
+	int rc = admin_links_load(a, zone, &l, err);
+
+	if (rc == 0 && l.n > 0)
+		rc = admin_links_apply(a, zone, &l, conf, err);
+	admin_links_free(&l);
+	return rc;
+}
+
 int
 vm_apply(struct admin *a, const char *zone, const struct zone_conf *conf,
     const struct zone_conf *least, struct error *err)
@@ -68,6 +82,8 @@ vm_apply(struct admin *a, const char *zone, const struct zone_conf *conf,
 		(void)nvlist_get_str(live.record, "cpus", &cpus);
 		l.cpus = cpus[0] != '\0' ? cpus : NULL;
 		rc = limit(&live, &l, err);
+		if (rc == 0)
+			rc = guard(a, zone, conf, err);
 	}
 	nvlist_free(limits);
 	zone_live_fini(&live);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -242,6 +243,19 @@ fact_server(struct view *v)
 }
 
 static json_t *
+fact_modified(struct view *v)
+{
+	char path[ADMIN_PATH];
+	struct stat st;
+
+	if (str_format(path, sizeof(path), "%s/etc/zones/%s.xml", v->a->root,
+		v->e->name) < 0 ||
+	    stat(path, &st) != 0)
+		return NULL;
+	return time_json(st.st_mtim.tv_sec, st.st_mtim.tv_nsec / 1000000);
+}
+
+static json_t *
 fact_uuid(struct view *v)
 {
 	return v->e->uuid[0] != '\0' ? json_string(v->e->uuid) : NULL;
@@ -369,6 +383,7 @@ static const struct {
 	{ "exit_timestamp", fact_exit_time },
 	{ "free_space", fact_free_space },
 	{ "hvm", fact_hvm },
+	{ "last_modified", fact_modified },
 	{ "pid", fact_pid },
 	{ "server_uuid", fact_server },
 	{ "snapshots", fact_snapshots },

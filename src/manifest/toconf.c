@@ -589,6 +589,30 @@ follow_ram(const struct zone_conf *was, struct zone_conf *conf,
 	return rc;
 }
 
+/* Does an element of update_nics change what only a boot can? */
+static bool
+needs_boot(const char *verb, const char *scope, const json_t *items)
+{
+	const json_t *item;
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	if (strcmp(verb, "update_") != 0)
+		return true;
+	json_array_foreach(items, i, item)
+	{
+		json_object_foreach((json_t *)(uintptr_t)item, key, v)
+		{
+			const struct row *r = row_find(scope, key);
+
+			if (r == NULL || r->p.update == MANIFEST_UPDATE_BOOT)
+				return true;
+		}
+	}
+	return false;
+}
+
 static int
 update(struct zone_conf *conf, const json_t *payload, bool *boot,
     struct error *err)
@@ -617,7 +641,8 @@ update(struct zone_conf *conf, const json_t *payload, bool *boot,
 			v = json_object_get(payload, name);
 			if (v == NULL)
 				continue;
-			*boot = true;
+			*boot =
+			    *boot || needs_boot(steps[k].verb, scopes[i], v);
 			rc = steps[k].fn(conf, scopes[i], v, err);
 		}
 	return rc;

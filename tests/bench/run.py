@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,guard,zones]
+    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,guard,zones,
+                  vmadm]
            [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
 soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py;
-"mdata" its server, mdata.py; "guard" a link's guard, guard.py. Those and
-zones.py need root.
+"mdata" its server, mdata.py; "guard" a link's guard, guard.py. Those,
+zones.py and vmadm.py need root.
 """
 import argparse
 import os
@@ -27,6 +28,7 @@ from guard import GuardBench
 from mdata import MdataBench
 from soft import SoftBench
 from uart import UartBench
+from vmadm import VmadmBench
 from zones import ZoneBench
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -253,6 +255,8 @@ def main():
         GuardBench(bench).all()
     if (not only or "zones" in only) and os.geteuid() == 0:
         ZoneBench(bench).all()
+    if (not only or "vmadm" in only) and os.geteuid() == 0:
+        VmadmBench(bench).all()
     subprocess.run(["rm", "-rf", bench.tmp], check=False)
     print(f"{bench.missed} wanted figures missed")
     return 0

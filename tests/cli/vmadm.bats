@@ -78,7 +78,7 @@ image() {
 END
 	vm create -f web.json 2>.err
 	[ "$(cat .err)" = "Successfully created VM $U" ]
-	vm get "$U" | grep -v server_uuid >got
+	vm get "$U" | grep -v -e server_uuid -e last_modified >got
 	diff -u "$GOLDEN/vmadm/web.json" got
 	cfg -z "$U" export >export
 	diff -u "$GOLDEN/vmadm/web.cfg" export
@@ -253,6 +253,24 @@ vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" upd
 	vm delete -F "$ID"
 }
 
+@test "a guard's switches change while the VM runs" {
+	[ -c /dev/net/tun ] || skip "no taps here"
+	mkdir -p "$ROOT/etc/zones"
+	echo "vmt stub - 0" >"$ROOT/etc/zones/nictags"
+	make a '"nics": [{"nic_tag": "vmt", "mac": "02:08:20:00:00:01", "ips": ["10.0.0.5/24"]}]'
+	vm start "$ID"
+	vm update "$ID" update_nics='[{"mac": "02:08:20:00:00:01", "allow_ip_spoofing": true, "maxbw": "10M"}]' 2>.err
+	[ "$(cat .err)" = "Successfully updated VM $ID" ]
+	[ "$(vm list -p -o nics.0.allow_ip_spoofing,nics.0.maxbw)" = true:10M ]
+	adm -z "$ID" apply | grep -q 'allow-ip-spoofing' # as its boot was, and what is
+	vm update "$ID" update_nics='[{"mac": "02:08:20:00:00:01", "mtu": 1400}]' 2>.err
+	grep -q "next boot" .err
+	vm delete -F "$ID"
+	ip link del nt_vmt 2>/dev/null || true
+	rm "$ROOT/etc/zones/nictags" "$ROOT/etc/zones/.nictags.lock"
+	no_trace
+}
+
 @test "snapshots: damage, rollback" {
 	make a '"disks": [{"size": 1}]' '"customer_metadata": {"k": "old"}'
 	disk=$ROOT/var/lib/zhyve/zones/$ID/disks/disk0
@@ -279,7 +297,7 @@ vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" upd
 	make a '"disks": [{"image_uuid": "00000000-0000-0000-0000-000000000000", "image_size": 64}, {"size": 8}]' \
 		'"nics": [{"nic_tag": "x", "mac": "02:08:20:00:00:01"}]' '"customer_metadata": {"k": "v\n\"w\""}' '"tags": {"t": 1}'
 	vm send "$ID" >stream 2>/dev/null
-	vm get "$ID" | grep -v zonedid >one
+	vm get "$ID" | grep -v -e zonedid -e last_modified >one
 	# sparse: not much more than the image
 	[ "$(stat -c %s stream)" -lt 3500000 ]
 	mkdir other
@@ -302,7 +320,7 @@ END
 		no_trace
 	done
 	vm receive <stream
-	vm get "$ID" | grep -v zonedid | diff one -
+	vm get "$ID" | grep -v -e zonedid -e last_modified | diff one -
 	for d in disk0 disk1; do
 		cmp "$HERE_ROOT/var/lib/zhyve/zones/$ID/disks/$d" "$ROOT/var/lib/zhyve/zones/$ID/disks/$d"
 		[ "$(du -k "$ROOT/var/lib/zhyve/zones/$ID/disks/$d" | cut -f1)" -lt 4000 ]

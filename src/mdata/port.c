@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
@@ -81,6 +82,20 @@ wake(struct mdata_port *p)
 	p->awake = true;
 }
 
+/*
+ * An editor has made the file somebody else's: whoever makes the facts gives it
+ * back as well.
+ */
+static bool
+foreign(const struct mdata_port *p)
+{
+	struct stat st;
+
+	return fstatat(p->conf.config, "metadata.json", &st,
+		   AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_uid != geteuid();
+}
+
 /* Are the facts those of the files? If not, they are asked for. */
 static bool
 fresh(struct mdata_port *p)
@@ -95,7 +110,8 @@ fresh(struct mdata_port *p)
 	add_stamp(stamp, sizeof(stamp), p->conf.zones, "host");
 	add_stamp(stamp, sizeof(stamp), p->conf.config, "tags.json");
 	add_stamp(stamp, sizeof(stamp), p->conf.config, "routes.json");
-	if (p->known && p->stamp != NULL && strcmp(stamp, p->stamp) == 0)
+	if (p->known && p->stamp != NULL && strcmp(stamp, p->stamp) == 0 &&
+	    !foreign(p))
 		return true;
 	p->asked = true;
 	p->asked_ns = mevent_now_ns();

@@ -128,6 +128,18 @@ start_program(struct sup *sup, const char *const *argv,
 
 /* ---- facts ---- */
 
+/* ZONEPATH/config, made if need be, and all in it the server's. */
+static int
+open_config(struct sup *sup, struct error *err)
+{
+	cleanup_close int zonepath = open(
+	    sup->zonepath, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (zonepath < 0)
+		return error_sys(err, errno, "%s", sup->zonepath);
+	return mdata_config_open(zonepath, true, err);
+}
+
 /* Of a configuration that nobody understands: the former ones have to do. */
 static struct nvlist *
 no_facts(struct sup *sup, const char *why)
@@ -193,8 +205,11 @@ want_facts(struct sup *sup)
 	const char *const argv[] = { c->snap, "-m", "-z", c->zone, "-R",
 		c->root, NULL };
 
+	cleanup_close int config = -1;
+
 	if (sup->mdata.program.pid != 0 || sup->mdata.stamp == NULL)
 		return;
+	config = open_config(sup, NULL);
 	if (start_program(sup, argv, facts_made) < 0)
 		later(sup, NS_PER_S);
 }
@@ -263,7 +278,7 @@ send_zone(struct sup *sup, int sock, int config, int zones)
 static int
 hand_over(struct sup *sup, int sock, struct error *err)
 {
-	cleanup_close int zonepath = -1, config = -1, zones = -1;
+	cleanup_close int config = -1, zones = -1;
 	char path[SUP_PATH];
 	int rc;
 
@@ -272,11 +287,7 @@ hand_over(struct sup *sup, int sock, struct error *err)
 	zones = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (zones < 0)
 		return error_sys(err, errno, "%s", path);
-	zonepath = open(
-	    sup->zonepath, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (zonepath < 0)
-		return error_sys(err, errno, "%s", sup->zonepath);
-	config = mdata_config_open(zonepath, true, err);
+	config = open_config(sup, err);
 	if (config < 0)
 		return config;
 	rc = send_zone(sup, sock, config, zones);

@@ -165,7 +165,7 @@ works() {
 	is a running
 	adm -z a halt
 	dismiss
-	# mount namespaces of the processes that ended go a little later
+	# the metadata server of this root ends some seconds after its last zone
 	for _ in $(seq "$WAIT"); do
 		umount small 2>/dev/null && break
 		sleep 0.1

@@ -35,6 +35,7 @@ gone() {
 # write_json ZONE: standard input becomes its metadata.json, as an editor does it
 write_json() {
 	cat >"$ROOT/zones/$1/config/.edit"
+	chmod 600 "$ROOT/zones/$1/config/.edit"
 	mv "$ROOT/zones/$1/config/.edit" "$ROOT/zones/$1/config/metadata.json"
 }
 

@@ -118,12 +118,14 @@ struct guard_dhcp4 {
 	struct guard_dhcp4_options o;
 };
 
-GUARD_INLINE void
+GUARD_GLOBAL int
 guard_dhcp4_option(guard_source *from, struct guard_dhcp4_options *o,
     __u32 code, __u32 off, __u32 len)
 {
 	__u8 v[4] = { 0 };
 
+	if (o == NULL)
+		return 0;
 	if (code == GUARD_OPT_CID) {
 		o->cid_off = off;
 		o->cid_len = len;
@@ -140,6 +142,7 @@ guard_dhcp4_option(guard_source *from, struct guard_dhcp4_options *o,
 		if (guard_load(from, off, v, 4) == 0)
 			o->requested = guard_be32(v);
 	}
+	return 0;
 }
 
 GUARD_GLOBAL int
@@ -307,35 +310,35 @@ enum { /* options, and message types */
 	GUARD_DHCP6_RELAY_REPL = 13,
 };
 
-/* One option's head: its length, or -1 when it goes beyond the end. */
-GUARD_INLINE long
-guard_option6(guard_source *from, __u32 off, __u32 end, __u32 *code)
+/* One option's head, code and length in 16 bits each; negative: it is cut. */
+GUARD_GLOBAL long
+guard_option6(guard_source *from, __u32 off, __u32 end)
 {
 	__u8 h[4];
 
 	if (off + 4 > end || guard_load(from, off, h, 4) < 0 ||
 	    off + 4 + guard_be16(h + 2) > end)
 		return -1;
-	*code = guard_be16(h);
-	return guard_be16(h + 2);
+	return guard_be32(h);
 }
 
 /* The message's client, in its outer options, is not the link. */
 GUARD_GLOBAL int
 guard_foreign_duid(guard_source *from, __u32 off, __u32 end)
 {
-	__u32 found = 0, code = 0;
+	__u32 found = 0;
 
 	for (__u32 i = 0; i < GUARD_OPTIONS_MAX && off < end; i++) {
-		long len = guard_option6(from, off, end, &code);
+		long head = guard_option6(from, off, end);
+		__u32 code = head >> 16 & 0xffff, len = head & 0xffff;
 
-		if (len < 0)
+		if (head < 0)
 			return 1;
 		off += 4;
 		if (code == GUARD_OPT6_CLIENTID &&
-		    (found++ != 0 || !guard_is_duid(from, off, (__u32)len)))
+		    (found++ != 0 || !guard_is_duid(from, off, len)))
 			return 1;
-		off += (__u32)len;
+		off += len;
 	}
 	return off != end;
 }
@@ -344,13 +347,13 @@ guard_foreign_duid(guard_source *from, __u32 off, __u32 end)
 GUARD_GLOBAL int
 guard_learn_ia(guard_source *from, __u32 off, __u32 end, __u32 forget)
 {
-	__u32 code = 0;
 	__u8 h[24];
 
 	for (__u32 i = 0; i < GUARD_OPTIONS_MAX / 4; i++) {
-		long len = guard_option6(from, off, end, &code);
+		long head = guard_option6(from, off, end);
+		__u32 code = head >> 16 & 0xffff, len = head & 0xffff;
 
-		if (len < 0)
+		if (head < 0)
 			return 0;
 		if (code == GUARD_OPT6_IAADDR && len >= 24 &&
 		    guard_load(from, off + 4, h, 24) == 0) {
@@ -361,7 +364,7 @@ guard_learn_ia(guard_source *from, __u32 off, __u32 end, __u32 forget)
 			guard_learn(from, &key,
 			    forget || valid == 0 ? 0 : guard_until(valid));
 		}
-		off += 4 + (__u32)len;
+		off += 4 + len;
 	}
 	return 0;
 }
@@ -370,20 +373,18 @@ guard_learn_ia(guard_source *from, __u32 off, __u32 end, __u32 forget)
 GUARD_GLOBAL int
 guard_learn_reply6(guard_source *from, __u32 off, __u32 end, __u32 forget)
 {
-	__u32 code = 0;
-
 	for (__u32 i = 0; i < GUARD_OPTIONS_MAX; i++) {
-		long len = guard_option6(from, off, end, &code);
+		long head = guard_option6(from, off, end);
+		__u32 code = head >> 16 & 0xffff, len = head & 0xffff;
 		__u32 fixed = code == GUARD_OPT6_IA_NA ? 12 : 4;
 
-		if (len < 0)
+		if (head < 0)
 			return 0;
 		off += 4;
 		if ((code == GUARD_OPT6_IA_NA || code == GUARD_OPT6_IA_TA) &&
 		    len >= fixed)
-			guard_learn_ia(
-			    from, off + fixed, off + (__u32)len, forget);
-		off += (__u32)len;
+			guard_learn_ia(from, off + fixed, off + len, forget);
+		off += len;
 	}
 	return 0;
 }

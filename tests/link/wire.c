@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 
@@ -71,10 +72,11 @@ silence(void)
 	}
 }
 
-int
-wire_tap(const char *name)
+static int
+open_queue(const char *name, int more)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI |
+				 IFF_VNET_HDR | more) };
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd == -1)
@@ -83,6 +85,30 @@ wire_tap(const char *name)
 	if (ioctl(fd, TUNSETIFF, &ifr) == -1)
 		tap_skip("no tap: %s", strerror(errno));
 	return fd;
+}
+
+int
+wire_tap(const char *name)
+{
+	return open_queue(name, 0);
+}
+
+int
+wire_queue(const char *name)
+{
+	return open_queue(name, IFF_MULTI_QUEUE);
+}
+
+void
+wire_host(const uint8_t *frame, size_t n)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+		.sll_ifindex = (int)if_nametoindex(BRIDGE) };
+	cleanup_close int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (sendto(s, frame, n, 0, (struct sockaddr *)&to, sizeof(to)) !=
+	    (ssize_t)n)
+		tap_fail("frame of the host: %s", strerror(errno));
 }
 
 void
@@ -268,7 +294,8 @@ wire_guard(
 {
 	struct error err = ERROR_INIT;
 
-	w->guarded = wire_tap(spec->name);
+	if (w->guarded == -1)
+		w->guarded = wire_tap(spec->name);
 	if (link_guard_attach(spec, kind, &err) < 0)
 		tap_fail("%s", err.text);
 	wire_up(spec->name);

@@ -55,10 +55,11 @@ dismiss() {
 	local pid _
 	for pid in $(supervisors); do
 		kill "$pid" 2>/dev/null || true
-		for _ in $(seq "$WAIT"); do
-			[ -d "/proc/$pid" ] || break
-			sleep 0.1
-		done
+	done
+	# whether init has taken note of it does not matter
+	for _ in $(seq "$WAIT"); do
+		[ -n "$(supervisors)" ] || return 0
+		sleep 0.1
 	done
 }
 

@@ -37,7 +37,7 @@ class Guest:
                "-o", f"boot.cmdline=console=ttyS0 quiet panic=-1 mdata={','.join(words)}"]
         for i, nic in enumerate(json.loads(FACTS["sdc:nics"])):
             cmd += ["-s", f"{6 + i},virtio-net,slirp,mac={nic['mac']}"]
-        vm = subprocess.Popen([*cmd, "mdata"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        vm = subprocess.Popen([*cmd, "guest"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         host = None
         try:
@@ -45,6 +45,7 @@ class Guest:
             host = subprocess.Popen([os.environ["MDATA_HOST"], config, f"dial={sock}"],
                                     stderr=subprocess.DEVNULL)
             self.out = vm.communicate(timeout=LIMIT)[0].decode(errors="replace").replace("\r", "")
+            self.status = vm.returncode  # 1: it powered off
         finally:
             vm.kill()
             vm.wait()
@@ -56,7 +57,7 @@ class Guest:
 
 
 def wrong(guest, word):
-    return f"{word}: {guest.said.get(word) or guest.out[-1500:]}"
+    return f"{word}: status {guest.status}: {guest.said.get(word) or guest.out[-1500:]}"
 
 
 def check_identify(guest):

@@ -16,6 +16,7 @@ class Said:
     """a guest's console, as guest.Guest has it"""
     def __init__(self, out, config):
         self.out = out
+        self.status = None
         self.said = dict(re.findall(r"^BEGIN (\S+)\n(.*?)^END \1$", out, re.M | re.S))
         self.kept = json.loads((config / "metadata.json").read_text())
 

@@ -210,6 +210,31 @@ fifo_control(void)
 	finish();
 }
 
+/* With the receiver goes what waits behind it, and nothing that comes then. */
+static void
+receiver_reset(void)
+{
+	static uint8_t sent[8000];
+
+	for (unsigned pumped = 0; pumped < 2; pumped++) {
+		start();
+		out(IIR, 0x01);
+		memset(sent, 'x', sizeof(sent));
+		tap_check_int(send(peer, sent, sizeof(sent), 0), sizeof(sent));
+		if (pumped)
+			pump();
+		out(IIR, 0x03);
+		pump();
+		tap_check_u64(in(LSR), 0x60);
+		type("new", 3);
+		tap_check_u64(in(RBR), 'n');
+		tap_check_u64(in(RBR), 'e');
+		tap_check_u64(in(RBR), 'w');
+		tap_check_u64(in(LSR), 0x60);
+		finish();
+	}
+}
+
 /* Nothing is lost and nothing overruns, however slow the guest reads. */
 static void
 input_waits(void)
@@ -445,6 +470,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(receives_without_fifo),
 	TAP_TEST(fifo_trigger_levels),
 	TAP_TEST(fifo_control),
+	TAP_TEST(receiver_reset),
 	TAP_TEST(input_waits),
 	TAP_TEST(input_pauses),
 	TAP_TEST(output_waits),

@@ -90,6 +90,7 @@ struct uart {
 	bool thre_pending;
 	bool irq;
 	bool stopped; /* the back end was told to wait */
+	bool discard; /* the receiver was reset */
 	bool pausing; /* a burst is over; what is staged waits */
 	unsigned burst; /* bytes since the receiver was empty */
 	uint64_t burst_at; /* when the first came */
@@ -391,6 +392,33 @@ ier_write(struct uart *u, uint8_t v)
 	u->ier = v & IER_MASK;
 }
 
+static void
+rx_reset(struct uart *u)
+{
+	if (u->rx_len > 0)
+		rx_emptied(u);
+	u->rx_len = 0;
+	u->rx_at = 0;
+	u->overrun = false;
+}
+
+/*
+ * With the FIFO goes what would be in it next: answers to a program that is no
+ * longer there. (bhyve does so, too.) The lock is not held.
+ */
+static void
+rx_discard(struct uart *u)
+{
+	if (!tty_discard(u->tty))
+		return;
+	pthread_mutex_lock(&u->lock);
+	rx_reset(u);
+	u->stage_len = 0;
+	rx_fill(u); /* the back end need not wait */
+	irq_update(u);
+	pthread_mutex_unlock(&u->lock);
+}
+
 /* 8.5: switching the FIFOs on or off empties them. */
 static void
 fcr_write(struct uart *u, uint8_t v)
@@ -399,11 +427,8 @@ fcr_write(struct uart *u, uint8_t v)
 
 	if (toggled ||
 	    (v & (FCR_ENABLE | FCR_CLEAR_RX)) == (FCR_ENABLE | FCR_CLEAR_RX)) {
-		if (u->rx_len > 0)
-			rx_emptied(u);
-		u->rx_len = 0;
-		u->rx_at = 0;
-		u->overrun = false;
+		rx_reset(u);
+		u->discard = true;
 	}
 	if (toggled ||
 	    (v & (FCR_ENABLE | FCR_CLEAR_TX)) == (FCR_ENABLE | FCR_CLEAR_TX)) {
@@ -456,11 +481,16 @@ static void
 uart_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
 	struct uart *u = dev;
+	bool discard;
 
 	pthread_mutex_lock(&u->lock);
 	reg_write(u, (unsigned)offset, (uint8_t)value);
+	discard = u->discard;
+	u->discard = false;
 	irq_update(u);
 	pthread_mutex_unlock(&u->lock);
+	if (discard)
+		rx_discard(u);
 }
 
 static const struct bus_ops uart_bus_ops = { uart_read, uart_write };

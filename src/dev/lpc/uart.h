@@ -9,7 +9,8 @@
  * receiver FIFO is filled as fast as the guest empties it, with a pause after
  * each 256 bytes: half of the time is left to the guest. The line is never
  * overrun from outside; the back end waits. When the back end is full, THRE
- * stays clear until it has room.
+ * stays clear until it has room. A reset of the receiver also drops what waits
+ * in a socket.
  *
  * Threads: registers on vCPU threads, input on the loop's; one lock.
  */

@@ -26,6 +26,7 @@
 #define FLUSH_NS UINT64_C(1000000)
 #define BLOCKING_CHUNK 256u /* a terminal that can be written takes as much */
 #define CLOSE_DRAIN_MS 200
+#define DISCARD_MAX 4096 /* times TTY_IN_MAX; who sends more is no line */
 
 /* ---- descriptors ---- */
 
@@ -182,7 +183,9 @@ client_drop(struct tty *tty)
 	wake = tty->owner_waits;
 	tty->owner_waits = false;
 	pthread_mutex_unlock(&tty->lock);
+	pthread_mutex_lock(&tty->in_lock);
 	tty->in_len = 0;
+	pthread_mutex_unlock(&tty->in_lock);
 	if (tty->ops->connected != NULL)
 		tty->ops->connected(tty->arg, false);
 	if (wake && tty->ops->writable != NULL)
@@ -240,25 +243,21 @@ input_end(struct tty *tty)
 }
 
 /*
- * Give the owner what was read before, then read once. Returns whether there
- * may be more to read at once.
+ * Give the owner what was read before, or what is read now. Returns what is
+ * left of it, or a negative errno value; 0 with *ret_more unset: the end.
  */
-static bool
-input_step(struct tty *tty)
+static ssize_t
+input_give(struct tty *tty, bool *ret_more)
 {
 	ssize_t n;
 	size_t took;
 
 	if (tty->in_len == 0) {
 		if (tty->in_fd == -1 || tty->in_eof)
-			return false;
+			return -EAGAIN;
 		n = stream_read(tty, tty->in, TTY_IN_MAX);
-		if (n == -EAGAIN || n == -EINTR)
-			return false;
-		if (n <= 0) {
-			input_end(tty);
-			return false;
-		}
+		if (n <= 0)
+			return n;
 		tty->in_at = 0;
 		tty->in_len = (size_t)n;
 	}
@@ -266,10 +265,45 @@ input_step(struct tty *tty)
 	took = MIN(took, tty->in_len);
 	tty->in_at += took;
 	tty->in_len -= took;
-	if (tty->in_len == 0)
-		return true;
-	input_pause(tty, true);
-	return false;
+	*ret_more = true;
+	return (ssize_t)tty->in_len;
+}
+
+/* Returns whether there may be more to read at once. */
+static bool
+input_step(struct tty *tty)
+{
+	bool more = false;
+	ssize_t left;
+
+	pthread_mutex_lock(&tty->in_lock);
+	left = input_give(tty, &more);
+	pthread_mutex_unlock(&tty->in_lock);
+	if (left == -EAGAIN || left == -EINTR)
+		return false;
+	if (!more)
+		input_end(tty);
+	else if (left > 0)
+		input_pause(tty, true);
+	return more && left == 0;
+}
+
+bool
+tty_discard(struct tty *tty)
+{
+	uint8_t chunk[TTY_IN_MAX];
+
+	pthread_mutex_lock(&tty->in_lock);
+	pthread_mutex_lock(&tty->lock);
+	if (tty->socket) {
+		tty->in_len = 0;
+		for (size_t i = 0; tty->in_fd != -1 && i < DISCARD_MAX; i++)
+			if (stream_read(tty, chunk, sizeof(chunk)) <= 0)
+				break;
+	}
+	pthread_mutex_unlock(&tty->lock);
+	pthread_mutex_unlock(&tty->in_lock);
+	return tty->socket;
 }
 
 /*
@@ -486,6 +520,7 @@ tty_open(struct mevent_loop *loop, const char *spec, const char *what,
 	snprintf(tty->what, sizeof(tty->what), "%s", what);
 	tty->listen_fd = tty->in_fd = tty->out_fd = -1;
 	pthread_mutex_init(&tty->lock, NULL);
+	pthread_mutex_init(&tty->in_lock, NULL);
 	rc = tty_open_spec(tty, spec, err);
 	if (rc == 0 && tty->kind != TTY_NONE)
 		rc = tty_start(tty, err);
@@ -529,5 +564,6 @@ tty_close(struct tty *tty)
 	drain(tty);
 	tty_close_fds(tty);
 	pthread_mutex_destroy(&tty->lock);
+	pthread_mutex_destroy(&tty->in_lock);
 	free(tty);
 }

@@ -46,6 +46,12 @@ void tty_close(struct tty *tty); /* NULL is allowed; restores the terminal */
  */
 size_t tty_write(struct tty *tty, const uint8_t *data, size_t n);
 void tty_resume(struct tty *tty); /* read input again */
+/*
+ * Throw away input that the other side has sent and nobody has taken: of
+ * sockets only (returns false for others: a script on standard input stays).
+ * From any thread, but without a lock that the input callback takes.
+ */
+bool tty_discard(struct tty *tty);
 /* Block until a client is there, for "wait"; at once otherwise. */
 int tty_wait_client(struct tty *tty, struct error *err);
 

@@ -2,7 +2,8 @@
  * What the files of the tty back ends share.
  *
  * Locks: 'lock' guards the output queue and the descriptors; it is never held
- * while a callback of the owner runs. Input is the loop's thread's alone.
+ * while a callback of the owner runs. 'in_lock' guards the input; it is held
+ * while the owner's input callback runs, and taken before 'lock'.
  */
 #ifndef DEV_TTY_TTY_INTERNAL_H
 #define DEV_TTY_TTY_INTERNAL_H
@@ -59,7 +60,7 @@ struct tty {
 	size_t out_at, out_len;
 	uint8_t out[TTY_OUT_MAX]; /* ring */
 
-	/* the loop's thread */
+	pthread_mutex_t in_lock;
 	size_t in_at, in_len;
 	uint8_t in[TTY_IN_MAX];
 };

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
-#include <linux/landlock.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +18,14 @@
 #include "base/log.h"
 #include "base/mevent.h"
 #include "base/str.h"
-#include "calls.h"
 #include "ipc/ipc.h"
-#include "jail/service.h"
 #include "mdata/config.h"
 #include "mdata/serve.h"
+#include "walls.h"
 #include "zone/live.h"
 
 #define LOCK "lock"
 #define LINGER_NS UINT64_C(3000000000)
-#define NOFILE 65536
-#define FSIZE (16 * MiB)
 
 struct options {
 	char root[PATH_MAX];
@@ -43,12 +39,6 @@ struct service {
 	struct mevent *signals[2];
 	struct mdata_server *server;
 };
-
-/* It may read what was passed, and write, make and remove files there. */
-#define RIGHTS                                                             \
-	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |    \
-	    LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
-	    (UINT64_C(1) << 14) /* truncate; newer than some headers */)
 
 #if defined(__has_feature)
 #define HAS_ASAN __has_feature(address_sanitizer)
@@ -147,13 +137,7 @@ prepare(struct service *s, const char *root, struct error *err)
 static int
 confine(struct error *err)
 {
-	const struct jail_service spec = { .uid = MDATA_UID,
-		.nofile = NOFILE,
-		.fsize = FSIZE,
-		.keep.rights = RIGHTS,
-		.calls = mdata_calls,
-		.ncalls = mdata_ncalls };
-	int rc = jail_service_enter(&spec, err);
+	int rc = mdata_walls_enter(err);
 
 	if (rc > 0)
 		log_warn("mdata", "%s", err->text);

@@ -357,3 +357,21 @@ time.sleep(2) # nobody reads
 	adm -z b boot
 	md b 'p.none("k"); p.get("sdc:zonename", "b")'
 }
+
+@test "a server that hangs stops no boot, no console and no halt" {
+	mzone a
+	md a 'p.get("sdc:zonename", "a")'
+	pid=$(server)
+	kill -STOP "$pid"
+	mzone b
+	is b running
+	adm -z a reboot
+	adm stat | grep -q '^b '
+	adm -z b halt
+	is b installed
+	adm -z b boot
+	kill -CONT "$pid"
+	md a 'p.get("sdc:zonename", "a")'
+	md b 'p.get("sdc:zonename", "b")'
+	[ "$(server)" = "$pid" ]
+}

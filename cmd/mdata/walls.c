@@ -3,19 +3,25 @@
  * that were passed, and nothing that makes a socket, a process or a mapping to
  * execute.
  */
-#include "calls.h"
+#include "walls.h"
 
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "base/str.h"
+#include "jail/service.h"
+#include "mdata/config.h"
+
+#define DESCRIPTORS 65536 /* four a zone, as far as the hard limit goes */
+#define FILE_BYTES (16 * MiB)
 
 #define NUMBER UINT32_MAX /* commands are 32 bits wide, arguments 64 */
 #define YES ANSWER_YES
 
 /* clang-format off */
-const struct lock_rule mdata_calls[] = {
+static const struct lock_rule calls[] = {
 	/* the loop */
 	{ "epoll_wait", 0, YES },
 	{ "epoll_pwait", 0, YES },
@@ -78,4 +84,21 @@ const struct lock_rule mdata_calls[] = {
 	{ "open", 0, ANSWER_EPERM },
 };
 /* clang-format on */
-const size_t mdata_ncalls = ARRAY_LEN(mdata_calls);
+
+int
+mdata_walls_enter(struct error *err)
+{
+	/* it may read what was passed, and write, make, remove files there */
+	const struct jail_service spec = { .uid = MDATA_UID,
+		.nofile = DESCRIPTORS,
+		.fsize = FILE_BYTES,
+		.keep.rights = LANDLOCK_ACCESS_FS_READ_FILE |
+		    LANDLOCK_ACCESS_FS_WRITE_FILE |
+		    LANDLOCK_ACCESS_FS_MAKE_REG |
+		    LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		    UINT64_C(1) << 14 /* truncate; some headers lack it */,
+		.calls = calls,
+		.ncalls = ARRAY_LEN(calls) };
+
+	return jail_service_enter(&spec, err);
+}

@@ -114,7 +114,9 @@ struct guard_dhcp4_options {
 	__u32 broken; /* no end was found */
 };
 struct guard_dhcp4 {
-	__u8 h[44]; /* up to the client's hardware address */
+	__u8 h[8]; /* operation, address's type and length, hops, xid */
+	__u8 ip[8]; /* the client's and "your" */
+	__u8 chaddr[6];
 	struct guard_dhcp4_options o;
 };
 
@@ -181,7 +183,9 @@ guard_read_dhcp4(
 	__u8 magic[4];
 
 	if (off + GUARD_BOOTP_LEN > end ||
-	    guard_load(from, off, m->h, sizeof(m->h)) < 0)
+	    guard_load(from, off, m->h, sizeof(m->h)) < 0 ||
+	    guard_load(from, off + 12, m->ip, sizeof(m->ip)) < 0 ||
+	    guard_load(from, off + 28, m->chaddr, sizeof(m->chaddr)) < 0)
 		return -1;
 	/* without the magic number it is BOOTP, which has no options */
 	if (off + GUARD_DHCP4_OPTIONS <= end &&
@@ -196,7 +200,7 @@ GUARD_INLINE int
 guard_foreign_chaddr(
     const struct guard_config *cfg, const struct guard_dhcp4 *m)
 {
-	return m->h[2] == 6 && !guard_same_mac(m->h + 28, cfg->mac);
+	return m->h[2] == 6 && !guard_same_mac(m->chaddr, cfg->mac);
 }
 
 /*
@@ -232,7 +236,7 @@ guard_dhcp4_sent(guard_source *from, const struct guard_dhcp4 *m)
 		guard_pend(from, &t);
 	if (m->o.type != GUARD_DHCP_RELEASE && m->o.type != GUARD_DHCP_DECLINE)
 		return;
-	key = guard_key4(m->o.type == GUARD_DHCP_RELEASE ? guard_be32(m->h + 12)
+	key = guard_key4(m->o.type == GUARD_DHCP_RELEASE ? guard_be32(m->ip)
 							 : m->o.requested);
 	guard_learn(from, &key, 0);
 }
@@ -284,7 +288,7 @@ guard_dhcp4_to(guard_source *from, __u32 off, __u32 end)
 	began = guard_pending(from, &t);
 	if (began == 0 || guard_now() - began > GUARD_PENDING_NS)
 		return 0;
-	key = guard_key4(guard_be32(m.h + 16));
+	key = guard_key4(guard_be32(m.ip + 4));
 	guard_learn(from, &key, guard_until(m.o.lease));
 	return 0;
 }

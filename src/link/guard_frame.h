@@ -38,6 +38,7 @@ struct guard_frame {
 	__u32 l3; /* offset of the network header, 0 until known */
 	__u32 type;
 	__u8 dst[6], src[6];
+	__u8 h[20]; /* the header that is read; the stack is small */
 };
 
 /*
@@ -144,9 +145,9 @@ struct guard_ip6 {
 GUARD_INLINE int
 guard_read_ethernet(struct guard_frame *f)
 {
-	__u8 h[GUARD_ETH_LEN];
+	__u8 *h = f->h;
 
-	if (guard_load(f->from, 0, h, sizeof(h)) < 0)
+	if (guard_load(f->from, 0, h, GUARD_ETH_LEN) < 0)
 		return LINK_DROP_MALFORMED;
 	__builtin_memcpy(f->dst, h, 6);
 	__builtin_memcpy(f->src, h + 6, 6);
@@ -157,12 +158,12 @@ guard_read_ethernet(struct guard_frame *f)
 
 /* RFC 791. */
 GUARD_INLINE int
-guard_read_ip4(const struct guard_frame *f, struct guard_ip4 *ret)
+guard_read_ip4(struct guard_frame *f, struct guard_ip4 *ret)
 {
-	__u8 h[GUARD_IP4_LEN];
 	__u32 len, total, frag;
+	__u8 *h = f->h;
 
-	if (guard_load(f->from, f->l3, h, sizeof(h)) < 0)
+	if (guard_load(f->from, f->l3, h, GUARD_IP4_LEN) < 0)
 		return LINK_DROP_MALFORMED;
 	len = (h[0] & 15) * 4;
 	total = guard_be16(h + 2);
@@ -222,23 +223,28 @@ guard_skip_extensions(guard_source *from, __u32 off, __u32 end, __u32 proto)
 
 /* RFC 8200. A length of 0 (a jumbogram's, RFC 2675) is the frame's rest. */
 GUARD_INLINE int
-guard_read_ip6(const struct guard_frame *f, struct guard_ip6 *ret)
+guard_read_ip6(struct guard_frame *f, struct guard_ip6 *ret)
 {
-	__u8 h[GUARD_IP6_LEN];
+	__u8 *h = f->h, proto;
 	__u32 len;
 	__u64 at;
 
-	if (guard_load(f->from, f->l3, h, sizeof(h)) < 0)
+	if (guard_load(f->from, f->l3 + 8, h, 16) < 0)
+		return LINK_DROP_MALFORMED;
+	ret->src = guard_be128(h);
+	if (guard_load(f->from, f->l3 + 24, h, 16) < 0)
+		return LINK_DROP_MALFORMED;
+	ret->dst = guard_be128(h);
+	if (guard_load(f->from, f->l3, h, 8) < 0)
 		return LINK_DROP_MALFORMED;
 	len = guard_be16(h + 4);
-	ret->src = guard_be128(h + 8);
-	ret->dst = guard_be128(h + 24);
+	proto = h[6];
 	ret->hops = h[7];
 	ret->l4.end = len != 0 ? f->l3 + GUARD_IP6_LEN + len : f->len;
 	if (h[0] >> 4 != 6 || f->len < ret->l4.end)
 		return LINK_DROP_MALFORMED;
 	at = guard_skip_extensions(
-	    f->from, f->l3 + GUARD_IP6_LEN, ret->l4.end, h[6]);
+	    f->from, f->l3 + GUARD_IP6_LEN, ret->l4.end, proto);
 	ret->l4.off = (__u32)(at >> 16);
 	ret->l4.proto = at >> 8 & 0xff;
 	ret->l4.part = at & 0xff;
@@ -250,11 +256,11 @@ guard_read_ip6(const struct guard_frame *f, struct guard_ip6 *ret)
  * first fragment (of at least 8 bytes) too.
  */
 GUARD_INLINE int
-guard_read_ports(const struct guard_frame *f, const struct guard_l4 *l4,
-    __u32 *sport, __u32 *dport)
+guard_read_ports(struct guard_frame *f, const struct guard_l4 *l4, __u32 *sport,
+    __u32 *dport)
 {
 	__u32 need = l4->proto == GUARD_TCP && l4->part == GUARD_WHOLE ? 20 : 8;
-	__u8 h[4];
+	__u8 *h = f->h;
 
 	if (l4->off + need > l4->end || guard_load(f->from, l4->off, h, 4) < 0)
 		return LINK_DROP_MALFORMED;

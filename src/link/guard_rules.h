@@ -69,12 +69,13 @@ guard_nd_from(guard_source *from, __u32 type, __u32 off, __u32 end)
 }
 
 GUARD_INLINE int
-guard_icmp6_from(const struct guard_frame *f, const struct guard_l4 *l4)
+guard_icmp6_from(struct guard_frame *f, const struct guard_l4 *l4)
 {
-	__u8 type = 0;
+	__u8 type;
 
-	if (l4->off + 4 > l4->end || guard_load(f->from, l4->off, &type, 1) < 0)
+	if (l4->off + 4 > l4->end || guard_load(f->from, l4->off, f->h, 1) < 0)
 		return LINK_DROP_MALFORMED;
+	type = f->h[0];
 	if (guard_nd_len(type) == 0)
 		return GUARD_PASS;
 	if (type == GUARD_RA && guard_has(f->cfg, LINK_PROTECT_STRICT))
@@ -97,7 +98,7 @@ guard_blocked(const struct guard_config *cfg, __u32 port)
 
 /* From the guest, above IP; 'v6': above IPv6. */
 GUARD_INLINE int
-guard_l4_from(const struct guard_frame *f, const struct guard_l4 *l4, int v6)
+guard_l4_from(struct guard_frame *f, const struct guard_l4 *l4, int v6)
 {
 	__u32 sport = 0, dport = 0, dhcp;
 	int why;
@@ -126,7 +127,7 @@ guard_l4_from(const struct guard_frame *f, const struct guard_l4 *l4, int v6)
 }
 
 GUARD_INLINE int
-guard_ip4_from(const struct guard_frame *f)
+guard_ip4_from(struct guard_frame *f)
 {
 	struct guard_ip4 h;
 	int why = guard_read_ip4(f, &h);
@@ -143,7 +144,7 @@ guard_ip4_from(const struct guard_frame *f)
 }
 
 GUARD_INLINE int
-guard_ip6_from(const struct guard_frame *f)
+guard_ip6_from(struct guard_frame *f)
 {
 	struct guard_ip6 h;
 	int why = guard_read_ip6(f, &h);
@@ -158,10 +159,10 @@ guard_ip6_from(const struct guard_frame *f)
 
 /* RFC 826; as in illumos, without a hardware address as well. */
 GUARD_INLINE int
-guard_arp_from(const struct guard_frame *f)
+guard_arp_from(struct guard_frame *f)
 {
 	__u32 hlen, plen, op, spa;
-	__u8 h[18];
+	__u8 *h = f->h;
 
 	if (guard_load(f->from, f->l3, h, 8) < 0)
 		return LINK_DROP_MALFORMED;
@@ -201,7 +202,7 @@ guard_linklocal_group(const __u8 *mac)
 
 /* A tag of the guest's own: only the link's, which it will have anyway. */
 GUARD_INLINE int
-guard_tag_from(const struct guard_frame *f)
+guard_tag_from(struct guard_frame *f)
 {
 	if (f->type != GUARD_8021Q && f->type != GUARD_8021AD &&
 	    (f->tagged == 0 ||
@@ -295,7 +296,7 @@ guard_learn_ra(guard_source *from, __u32 off, __u32 end)
 
 /* Nonzero: an answer of a DHCPv4 server, which may be for an address to be. */
 GUARD_INLINE int
-guard_hear4(const struct guard_frame *f, const struct guard_ip4 *h)
+guard_hear4(struct guard_frame *f, const struct guard_ip4 *h)
 {
 	__u32 sport = 0, dport = 0;
 
@@ -309,17 +310,16 @@ guard_hear4(const struct guard_frame *f, const struct guard_ip4 *h)
 }
 
 GUARD_INLINE void
-guard_hear6(const struct guard_frame *f, const struct guard_ip6 *h)
+guard_hear6(struct guard_frame *f, const struct guard_ip6 *h)
 {
 	__u32 sport = 0, dport = 0;
-	__u8 type = 0;
 
 	if (h->l4.part != GUARD_WHOLE)
 		return;
 	if (guard_learns(f->cfg, LINK_DYN_SLAAC) &&
 	    h->l4.proto == GUARD_ICMP6 && h->hops == 255 &&
 	    h->src.high >> 54 == 0x3fa &&
-	    guard_load(f->from, h->l4.off, &type, 1) == 0 && type == GUARD_RA)
+	    guard_load(f->from, h->l4.off, f->h, 1) == 0 && f->h[0] == GUARD_RA)
 		guard_learn_ra(f->from, h->l4.off, h->l4.end);
 	if (guard_learns(f->cfg, LINK_DYN_DHCPV6) && h->l4.proto == GUARD_UDP &&
 	    guard_read_ports(f, &h->l4, &sport, &dport) == GUARD_PASS &&
@@ -332,20 +332,20 @@ guard_hear6(const struct guard_frame *f, const struct guard_ip6 *h)
  * address that the link has not got, as far as the frame is for it alone.
  */
 GUARD_INLINE int
-guard_foreign_to(const struct guard_frame *f)
+guard_foreign_to(struct guard_frame *f)
 {
 	return (f->dst[0] & 1) == 0 && !guard_same_mac(f->dst, f->cfg->mac);
 }
 
 GUARD_INLINE int
-guard_filters_ip(const struct guard_frame *f)
+guard_filters_ip(struct guard_frame *f)
 {
 	return guard_has(f->cfg, LINK_PROTECT_STRICT) &&
 	    guard_has(f->cfg, LINK_PROTECT_IP) && (f->dst[0] & 1) == 0;
 }
 
 GUARD_INLINE int
-guard_ip4_to(const struct guard_frame *f)
+guard_ip4_to(struct guard_frame *f)
 {
 	struct guard_ip4 h;
 
@@ -360,7 +360,7 @@ guard_ip4_to(const struct guard_frame *f)
 }
 
 GUARD_INLINE int
-guard_ip6_to(const struct guard_frame *f)
+guard_ip6_to(struct guard_frame *f)
 {
 	struct guard_ip6 h;
 
@@ -379,7 +379,7 @@ guard_ip6_to(const struct guard_frame *f)
 
 /* A tag of vid 0 is a priority alone. */
 GUARD_INLINE int
-guard_tag_to(const struct guard_frame *f)
+guard_tag_to(struct guard_frame *f)
 {
 	if (f->type == GUARD_8021Q || f->type == GUARD_8021AD ||
 	    (f->tagged != 0 && f->tagged != GUARD_8021Q))

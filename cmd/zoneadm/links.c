@@ -178,7 +178,7 @@ cmd_links(struct command *c)
 /* ---- apply ---- */
 
 struct applying {
-	const struct zone_conf *was, *is;
+	const struct admin_links *links;
 	struct buf live, later; /* lines */
 };
 
@@ -221,6 +221,18 @@ pairs_live(const struct zone_res *was, const struct zone_res *is)
 	    a.primary == b.primary && a.slirp == b.slirp;
 }
 
+/* A user-mode network, for one, has no guard. */
+static bool
+has_link(const struct admin_links *l, const struct zone_res *net)
+{
+	const char *name = zone_res_get(net, "physical");
+
+	for (size_t i = 0; name != NULL && i < l->n; i++)
+		if (strcmp(l->v[i].net, name) == 0)
+			return true;
+	return false;
+}
+
 static void
 on_diff(void *arg, const struct zone_diff *d)
 {
@@ -234,7 +246,8 @@ on_diff(void *arg, const struct zone_diff *d)
 	for (size_t i = 0; d->prop != NULL && i < ARRAY_LEN(whenever); i++)
 		if (strcmp(d->prop->name, whenever[i]) == 0)
 			return;
-	if (d->prop != NULL && strcmp(type, "net") == 0)
+	if (d->prop != NULL && strcmp(type, "net") == 0 &&
+	    has_link(ap->links, d->was))
 		live = is_live(d->prop->name) ||
 		    (strcmp(d->prop->name, "property") == 0 &&
 			pairs_live(d->was, d->is));
@@ -264,6 +277,7 @@ apply(struct command *c, bool only_show, struct error *err)
 	struct applying ap;
 	int rc;
 
+	ap.links = &l;
 	buf_init(&ap.live, TEXT_MAX);
 	buf_init(&ap.later, TEXT_MAX);
 	rc = admin_links_load(c->admin, c->zone, &l, err);

@@ -98,7 +98,7 @@ z${did}_net1 nt_stub0" ]
 
 @test "links shows them; apply changes what runs, and says what must wait" {
 	world '
-		zone web idle "$NIC0; $NIC1"
+		zone web idle "$NIC0; $NIC1; add net; set physical=net2; set global-nic=slirp; end"
 		! adm -z web links 2>err
 		grep -q "zone .web. does not run" err
 		adm -z web boot
@@ -110,11 +110,13 @@ z${did}_net1 nt_stub0" ]
 		grep -q "runs without a net .net7." err
 		[ -z "$(adm -z web apply)" ]
 		cfg -z web "select net physical=net0; set maxbw=100; set allow-mac-spoofing=true; end
+			select net physical=net2; set strict=true; end
 			select net physical=net1; set vlan-id=5; end; set cpu-shares=7; set autoboot=true" 2>said
 		grep -q "zoneadm -z web apply" said
 		adm -z web apply -n >out
 		printf "to apply: net net0: allow-mac-spoofing\nto apply: net net0: maxbw\n" >want
 		printf "needs a reboot: rctl zone.cpu-shares: added\nneeds a reboot: net net1: vlan-id\n" >>want
+		echo "needs a reboot: net net2: strict" >>want
 		diff <(sort want) <(sort out)
 		name=z$(number_of web)_net0
 		bridge -d link show dev "$name" | grep -q "learning off"

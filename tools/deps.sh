@@ -13,7 +13,7 @@ packages='
 	ovmf seabios mtools dosfstools fdisk uidmap memtest86+ mmdebstrap e2fsprogs openssl perl
 	bats clang-format cppcheck mandoc
 	nftables python3-yaml openssh-client
-	busybox-static cpio kmod xz-utils zstd procps socat iproute2 util-linux
+	busybox-static cpio kmod xz-utils zstd procps socat iproute2 iputils-ping util-linux
 	qemu-system-x86 btrfs-progs xfsprogs
 '
 missing=

@@ -2,7 +2,7 @@
 # BUILD: the build folder; ENGINE: what runs the guests.
 BUILD=${BUILD:-$PWD/build}
 ENGINE=${ENGINE:-soft}
-HERE=$BATS_TEST_DIRNAME
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export ZHYVE_BRANDS=${ZHYVE_BRANDS:-$BUILD/brands}
 export ZHYVE_ZONEADMD=${ZHYVE_ZONEADMD:-$BUILD/cmd/zoneadmd/zoneadmd}
 GUESTS=${GUESTS:-$BUILD/tests/guest}

@@ -76,6 +76,10 @@ nictag_check(const struct nictag *tag, struct error *err)
 		return error_set(err, EINVAL,
 		    "NIC tag '%.64s': 1 to %d letters, digits, '.' and '_'",
 		    tag->name, NICTAG_NAME_MAX);
+	if (strcmp(tag->name, "slirp") == 0)
+		return error_set(err, EINVAL,
+		    "NIC tag slirp: global-nic slirp is a user-mode network; "
+		    "choose another name");
 	if (tag->kind == NICTAG_STUB ? strcmp(tag->target, "-") != 0
 				     : !ifname_ok(tag->target))
 		return error_set(err, EINVAL,

@@ -120,9 +120,8 @@ on_end(void *arg, int fd, unsigned what)
 	if (!s->ready || status == 0)
 		return;
 	(void)zone_hook_status("zoneslirp", status, &err);
-	str_format(
-	    cause, sizeof(cause), "net %s: link down: %.80s", s->net, err.text);
-	sup_event(s->sup, "link", cause, NULL);
+	str_format(cause, sizeof(cause), "down: %.100s", err.text);
+	sup_event_net(s->sup, "link", s->net, cause);
 }
 
 static void

@@ -57,6 +57,7 @@ stub0:stub:-:nt_stub0:9000" ]
 	world '
 		says "there is no interface '\''eth7'\''" 1 add lan eth7
 		says "NIC tag '\''a-b'\'': 1 to 31 letters, digits, *" 1 add -l a-b
+		says "NIC tag slirp: global-nic slirp is a user-mode network; *" 1 add -l slirp
 		says "NIC tag thirteen_long: its bridge would be *" 1 add -l thirteen_long
 		says "there is no NIC tag '\''lan'\''" 1 delete lan
 		says "there is no NIC tag '\''lan'\''" 1 update -p mtu=1400 lan

@@ -174,7 +174,7 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	slirp a idle "set hostfwd=tcp:127.0.0.1:$port-:22"
 	adm -z a boot
 	kill -KILL "$(helpers)"
-	shows '"event":"link"' "$ROOT/run/zhyve/events"
+	shows '"event":"link","net":"net0",.*"cause":"down: zoneslirp: killed by signal 9"' "$ROOT/run/zhyve/events"
 	shows "net0: the other end is gone: the link is down" "$ROOT/zones/a/logs/platform.log"
 	is a running
 	adm -z a halt

@@ -54,7 +54,10 @@ locate(const struct volume_pools *pools, const char *conf_path,
 static int
 check_spec(const struct volume_spec *s, struct error *err)
 {
-	if (!volume_name_ok(s->name))
+	if (s->pool == NULL && !device_is(s->name))
+		return error_set(
+		    err, EINVAL, "%.160s is no block device", s->name);
+	if (s->pool != NULL && !volume_name_ok(s->name))
 		return error_set(err, EINVAL,
 		    "'%.64s' cannot be a volume's name: letters, digits, -_.: "
 		    "and at most %d of them",
@@ -63,7 +66,7 @@ check_spec(const struct volume_spec *s, struct error *err)
 		return error_set(err, EINVAL,
 		    "a size of %ju bytes: it must be a multiple of %d",
 		    (uintmax_t)s->size, SECTOR);
-	if (s->size == 0 && s->origin == NULL)
+	if (s->pool != NULL && s->size == 0 && s->origin == NULL)
 		return error_set(
 		    err, EINVAL, "volume '%s' has no size", s->name);
 	if (s->size != 0 && s->refreservation > s->size)
@@ -86,7 +89,7 @@ volume_create(const struct volume_pools *pools, const struct volume_spec *spec,
 	bool is_volume = false;
 	int rc;
 
-	rc = place(pools, s.pool, s.zone, &p, err);
+	rc = s.pool != NULL ? place(pools, s.pool, s.zone, &p, err) : 0;
 	if (rc == 0)
 		rc = check_spec(&s, err);
 	if (rc == 0 && s.origin != NULL) {
@@ -94,6 +97,8 @@ volume_create(const struct volume_pools *pools, const struct volume_spec *spec,
 		rc = volume_path(pools, s.origin, origin, sizeof(origin), err);
 		s.origin = origin;
 	}
+	if (rc == 0 && p == NULL)
+		return device_fill(s.name, s.size, s.origin, err);
 	if (rc == 0)
 		rc = p->ops->zone_create(p, s.zone, err);
 	return rc < 0 ? rc
@@ -107,8 +112,11 @@ volume_resize(const struct volume_pools *pools, const char *conf_path,
 	const struct pool *p = NULL;
 	struct volume_info info;
 	struct volume_id id;
-	int rc = locate(pools, conf_path, &id, &p, err);
+	int rc;
 
+	if (device_is(conf_path))
+		return device_resize(conf_path, size, err);
+	rc = locate(pools, conf_path, &id, &p, err);
 	if (rc < 0)
 		return rc;
 	if (size == 0 || size % SECTOR != 0 || size > INT64_MAX)
@@ -132,8 +140,11 @@ volume_remove(
 {
 	const struct pool *p = NULL;
 	struct volume_id id;
-	int rc = locate(pools, conf_path, &id, &p, err);
+	int rc;
 
+	if (device_is(conf_path))
+		return 0;
+	rc = locate(pools, conf_path, &id, &p, err);
 	return rc < 0 ? rc : p->ops->remove(p, id.zone, id.name, err);
 }
 
@@ -257,8 +268,11 @@ volume_stat(const struct volume_pools *pools, const char *conf_path,
 	char name[VOLUME_CONF_PATH_MAX];
 	const struct pool *p = NULL;
 	struct volume_id id;
-	int rc = locate(pools, conf_path, &id, &p, err);
+	int rc;
 
+	if (device_is(conf_path))
+		return device_stat(conf_path, ret, err);
+	rc = locate(pools, conf_path, &id, &p, err);
 	if (rc == 0)
 		rc = volume_list(pools, id.pool, id.zone, &l, err);
 	if (rc < 0)

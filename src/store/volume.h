@@ -16,6 +16,10 @@
  * zonepath is to be), disks/NAME in it a volume, WHERE/.snapshots/UUID/NAME a
  * snapshot: of disks, config and uefivars of the place (btrfs: of all of it).
  *
+ * A block device of the host goes by its path: volume_stat(), volume_create()
+ * (pool NULL; name: the path) and volume_resize() take it, and volume_remove()
+ * leaves it alone.
+ *
  * A crash leaves what volume_list() shows as half made ("NAME.new"), which the
  * next create of that name replaces; nothing else. All of it may be used by
  * several processes at once, and one struct volume_pools by several threads.
@@ -66,7 +70,8 @@ int volume_conf_path(
     const char *pool, const char *zone, const char *name, char *buf, size_t n);
 
 struct volume_spec {
-	const char *pool, *zone, *name; /* zone: its UUID */
+	const char *pool, *zone,
+	    *name; /* zone: its UUID; pool NULL: a device */
 	uint64_t size; /* bytes, multiple of 512; 0: the origin's */
 	const char *origin; /* to begin as: an image's path, a volume's
 			       (configuration's form); NULL: zeros */

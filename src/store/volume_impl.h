@@ -85,6 +85,15 @@ int dir_snap_delete(const struct pool *p, const char *zone, const char *name,
 int dir_snap_list(const struct pool *p, const char *zone,
     struct snapshot_list *l, struct error *err);
 
+/* ---- block devices, by their paths (volume_device.c) ---- */
+
+bool device_is(const char *path);
+int device_stat(const char *path, struct volume_info *ret, struct error *err);
+int device_resize(const char *path, uint64_t size, struct error *err);
+/* Has it room for that? Then the origin (NULL: none) is copied to it. */
+int device_fill(
+    const char *path, uint64_t size, const char *origin, struct error *err);
+
 /* ---- subvolumes (subvol.c); negative errno ---- */
 
 int subvol_make(const char *path);

@@ -26,6 +26,7 @@ import time
 
 from guard import GuardBench
 from mdata import MdataBench
+from images import ImageBench
 from soft import SoftBench
 from uart import UartBench
 from vmadm import VmadmBench
@@ -257,6 +258,8 @@ def main():
         ZoneBench(bench).all()
     if (not only or "vmadm" in only) and os.geteuid() == 0:
         VmadmBench(bench).all()
+    if not only or "images" in only:
+        ImageBench(bench).all()
     subprocess.run(["rm", "-rf", bench.tmp], check=False)
     print(f"{bench.missed} wanted figures missed")
     return 0

@@ -28,7 +28,11 @@
 #define PORT_ARG "com2,socket," PORT_PATH
 #define MS UINT64_C(1000000)
 #define SOON (20 * MS) /* it is there, and busy */
-#define SLOWEST 6 /* 100 ms, doubled that often */
+#define STEP (100 * MS)
+#define SLOWEST 6 /* doubled that often */
+#define LASTED (10 * NS_PER_S)
+#define TOLD 3
+#define TOLD_AGAIN 1000
 #define STAMP_MAX 512
 #define ERRORS_MAX 300
 
@@ -194,8 +198,6 @@ facts_made(struct sup *sup, int output, const char *failed)
 	nvlist_free(msg);
 	free(m->stamp);
 	m->stamp = NULL;
-	if (rc == 0)
-		m->tries = 0;
 }
 
 static void
@@ -252,9 +254,15 @@ on_server(void *arg, int fd, unsigned what)
 	nvlist_free(msg);
 	if (rc == 1)
 		return;
-	sup_log(sup, "the metadata server has gone: to be handed over again");
 	drop_server(sup);
-	later(sup, 0);
+	/* the first time at once: it was killed; then it may be our guest */
+	if (mevent_now_ns() - m->since_ns >= LASTED)
+		m->tries = 0;
+	if (m->tries < TOLD || m->tries % TOLD_AGAIN == 0)
+		sup_log(sup,
+		    "the metadata server has gone: to be handed over again");
+	later(sup, m->tries == 0 ? 0 : STEP << MIN(m->tries, SLOWEST));
+	m->tries++;
 }
 
 static int
@@ -294,12 +302,25 @@ hand_over(struct sup *sup, int sock, struct error *err)
 	return rc < 0 ? error_sys(err, -rc, "metadata server") : 0;
 }
 
+/* Try again, ever later; told of at first, and then now and again. */
+static void
+try_later(struct sup *sup, uint64_t ns, const char *why)
+{
+	struct metadata *m = &sup->mdata;
+
+	if (why != NULL && (m->tries < TOLD || m->tries % TOLD_AGAIN == 0))
+		sup_log(sup, "metadata server: %s", why);
+	later(sup, ns << MIN(m->tries, SLOWEST));
+	m->tries++;
+}
+
 static void
 server_started(struct sup *sup, int output, const char *failed)
 {
 	if (failed[0] != '\0')
-		sup_log(sup, "metadata server: %s", failed);
-	later(sup, failed[0] != '\0' ? NS_PER_S : 0);
+		try_later(sup, STEP, failed);
+	else
+		later(sup, 0);
 }
 
 static void
@@ -311,7 +332,7 @@ start_server(struct sup *sup)
 
 	sup->mdata.started = true;
 	if (c->mdata == NULL || start_program(sup, argv, server_started) < 0)
-		later(sup, NS_PER_S << SLOWEST);
+		try_later(sup, NS_PER_S, "cannot be started");
 }
 
 /* One try. */
@@ -323,16 +344,15 @@ try_server(struct sup *sup)
 	int sock = mdata_server_dial(sup->conf.root), rc;
 
 	if (sock == -EAGAIN) {
-		later(sup, SOON);
+		try_later(sup, SOON, NULL);
 		return;
 	}
 	if (sock < 0) {
 		if (!m->started)
 			start_server(sup);
 		else
-			later(sup, 100 * MS << MIN(m->tries, SLOWEST));
+			try_later(sup, STEP, NULL);
 		m->started = m->started && m->program.pid != 0;
-		m->tries++;
 		return;
 	}
 	m->started = false;
@@ -342,11 +362,11 @@ try_server(struct sup *sup)
 		    &m->server_ev, &err);
 	if (rc == 0) {
 		m->server = sock;
+		m->since_ns = mevent_now_ns();
 		return;
 	}
 	close(sock);
-	sup_log(sup, "metadata: %s", err.text);
-	later(sup, 100 * MS << MIN(m->tries++, SLOWEST));
+	try_later(sup, STEP, err.text);
 }
 
 /* ---- time ---- */

@@ -32,7 +32,8 @@ struct metadata {
 	int server; /* the connection to the server */
 	struct mevent *server_ev, *timer;
 	struct mdata_program program;
-	unsigned tries; /* in a row that came to nothing */
+	unsigned tries; /* in a row that came to nothing, or soon ended */
+	uint64_t since_ns; /* when it was handed over */
 	bool started; /* a server, for this try */
 	char *stamp; /* of the facts that are asked for; NULL: none are */
 };

@@ -12,6 +12,8 @@
 #ifndef LINK_GUARD_FRAME_H
 #define LINK_GUARD_FRAME_H
 
+#include <stddef.h>
+
 #include "link/guard_abi.h"
 
 #define GUARD_PASS (-1) /* else one of enum link_drop */

@@ -21,8 +21,9 @@
  * leaves it alone.
  *
  * A crash leaves what volume_list() shows as half made ("NAME.new"), which the
- * next create of that name replaces; nothing else. All of it may be used by
- * several processes at once, and one struct volume_pools by several threads.
+ * next create of that name replaces; nothing else. Several processes may use it
+ * at once, and several threads one struct volume_pools; but a zone's snapshots
+ * and its removal are one caller's at a time (whoever holds its admin.lock).
  */
 #ifndef STORE_VOLUME_H
 #define STORE_VOLUME_H
@@ -77,7 +78,8 @@ struct volume_spec {
 			       (configuration's form); NULL: zeros */
 	uint64_t block_size; /* zfs; 0: default */
 	uint64_t refreservation; /* bytes kept free for it, at most size */
-	const char *compression; /* NULL: off. A wish: file pools cannot */
+	const char
+	    *compression; /* NULL: off. A wish, which file cannot grant */
 };
 /*
  * Makes the zone's place too. All or nothing. -EEXIST; -EBUSY: somebody else

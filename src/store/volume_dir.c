@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -188,6 +189,16 @@ fill(
 	return fsync(fd) == 0 ? 0 : error_sys(err, errno, "%s", path);
 }
 
+/* btrfs compresses a file by its property; SmartOS's names for it, roughly. */
+static void
+set_compression(int fd, const char *name)
+{
+	const char *kind = strncmp(name, "gzip", 4) == 0 ? "zlib" : "zstd";
+
+	if (strcmp(name, "off") != 0)
+		(void)fsetxattr(fd, "btrfs.compression", kind, strlen(kind), 0);
+}
+
 static int
 taken(const struct volume_spec *s, struct error *err)
 {
@@ -216,6 +227,8 @@ dir_create(const struct pool *p, const struct volume_spec *spec,
 	rc = fd = half_open(half, err);
 	if (rc < 0)
 		return rc;
+	if (p->ops == &volume_btrfs_ops && spec->compression != NULL)
+		set_compression(fd, spec->compression);
 	rc = fill(fd, spec, path, err);
 	if (rc == 0 &&
 	    renameat2(AT_FDCWD, half, AT_FDCWD, path, RENAME_NOREPLACE) != 0)

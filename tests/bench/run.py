@@ -2,14 +2,15 @@
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
     run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,guard,zones,
-                  vmadm]
+                  vmadm,images]
            [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
 soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py;
-"mdata" its server, mdata.py; "guard" a link's guard, guard.py. Those,
+"mdata" its server, mdata.py; "guard" a link's guard, guard.py; "images" is
+imgadm's import against zstd, and clones of images, images.py. Those,
 zones.py and vmadm.py need root.
 """
 import argparse

@@ -438,12 +438,12 @@ web               1.2" ]
 	[ ! -s err ]
 	img delete $U
 	# 8 MiB are gone in a moment: the server is slow instead
-	script -qec "'$IMGADM' -R '$ROOT' import -u $U '$F/d.raw.zst'" /dev/null >tty </dev/null
-	grep -q "image $U: d 1" tty
-	grep -q 'import \[[#.]*\] *[0-9]*%  [0-9.]* [KMG]iB  [0-9.]* [KMG]iB/s  ETA [0-9:]*' tty
+	script -qec "'$IMGADM' -R '$ROOT' import -u $U '$F/d.raw.zst'" /dev/null >seen </dev/null
+	grep -q "image $U: d 1" seen
+	grep -q 'import \[[#.]*\] *[0-9]*%  [0-9.]* [KMG]iB  [0-9.]* [KMG]iB/s  ETA [0-9:]*' seen
 	img delete $U
-	script -qec "'$IMGADM' -R '$ROOT' import -q -u $U '$F/d.raw.zst'" /dev/null >tty </dev/null
-	! grep -q import tty
+	script -qec "'$IMGADM' -R '$ROOT' import -q -u $U '$F/d.raw.zst'" /dev/null >seen </dev/null
+	! grep -q import seen
 }
 
 @test "an image of a stopped zone's boot disk" {

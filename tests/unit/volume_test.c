@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -333,6 +334,27 @@ keeps_room(void)
 	tap_check_int(volume_create(p, &s, &err), 0);
 	tap_check(store_blocks(host(p, "d")) >= 2 << 20);
 	tap_check_str(listed(p), "d 4194304; ");
+	volume_pools_close(p);
+}
+
+static void
+compressed(void)
+{
+	struct volume_pools *p = world(&store_btrfs);
+	struct volume_spec s = { "zones", Z, "d", 4 << 20,
+		.compression = "lz4" };
+	char kind[16];
+	ssize_t n;
+
+	tap_check_int(volume_create(p, &s, &err), 0);
+	n = getxattr(host(p, "d"), "btrfs.compression", kind, sizeof(kind));
+	tap_check_int(n, 4);
+	tap_check_mem(kind, "zstd", 4);
+	s.name = "e";
+	s.compression = "off";
+	tap_check_int(volume_create(p, &s, &err), 0);
+	tap_check(getxattr(host(p, "e"), "btrfs.compression", kind,
+		      sizeof(kind)) < 0);
 	volume_pools_close(p);
 }
 
@@ -815,6 +837,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(copies_btrfs, 60),
 	TAP_TEST_TIMEOUT(copies_xfs, 60),
 	TAP_TEST(keeps_room),
+	TAP_TEST_TIMEOUT(compressed, 60),
 	TAP_TEST(full),
 	TAP_TEST(leftovers),
 	TAP_TEST_TIMEOUT(killed, 100),

@@ -565,6 +565,36 @@ set_port(
 	    : 0;
 }
 
+/*
+ * The guard tags what the guest sends. A bridge that filters VLANs lets it pass
+ * for members only, and then knows the port's address in each of its VLANs; a
+ * kernel that cannot filter (-NLE_OPNOTSUPP) has nothing to be told.
+ */
+static int
+set_vlan(struct link_net *net, struct rtnl_link *port, unsigned vlan,
+    struct error *err)
+{
+	struct ifinfomsg info = { .ifi_family = AF_BRIDGE,
+		.ifi_index = rtnl_link_get_ifindex(port) };
+	const struct bridge_vlan_info member = { .vid = (uint16_t)vlan };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST);
+	struct nlattr *nest = NULL;
+	int rc = -NLE_NOMEM;
+
+	if (msg != NULL && nlmsg_append(msg, &info, sizeof(info), 4) == 0 &&
+	    (nest = nla_nest_start(msg, IFLA_AF_SPEC)) != NULL &&
+	    nla_put(msg, IFLA_BRIDGE_VLAN_INFO, sizeof(member), &member) == 0) {
+		nla_nest_end(msg, nest);
+		rc = nl_send_sync(net->sk, msg); /* frees it */
+	} else {
+		nlmsg_free(msg);
+	}
+	return rc < 0 && rc != -NLE_OPNOTSUPP
+	    ? fail(err, rc, "make it a member of its VLAN",
+		  rtnl_link_get_name(port))
+	    : 0;
+}
+
 /* Whose is it? For an error. */
 static void
 tell_holder(struct link_net *net, int ifindex, const char *bridge,
@@ -688,6 +718,8 @@ join(struct link_net *net, const struct link_spec *spec, const char *bridge,
 	if (rc == 0)
 		rc = set_port(
 		    net, port, (spec->protect & LINK_PROTECT_MAC) != 0, err);
+	if (rc == 0 && spec->vlan != 0)
+		rc = set_vlan(net, port, spec->vlan, err);
 	if (rc == 0)
 		rc = add_mac(net, port, bridge, spec->mac, err);
 	rtnl_link_put(port);

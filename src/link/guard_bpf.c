@@ -136,8 +136,11 @@ load(struct bpf_object **ret, struct error *err)
 	rc = bpf_object__load(obj);
 	if (rc < 0) {
 		bpf_object__close(obj);
-		return error_sys(
-		    err, -rc, "the kernel did not take the guard's program");
+		/* its verifier's reasons are many, ours to go on but one */
+		return error_set(err,
+		    rc == -EPERM || rc == -ENOMEM ? -rc : EOPNOTSUPP,
+		    "the kernel did not take the guard's program: %s",
+		    strerror(-rc));
 	}
 	*ret = obj;
 	return 0;
@@ -215,6 +218,15 @@ has_others(const char *name, struct error *err)
 }
 
 static int
+no_hooks(const char *name, struct error *err)
+{
+	return error_set(err, EOPNOTSUPP,
+	    "%s: this kernel has no hooks for programs: neither tcx (Linux "
+	    "6.6) nor clsact (modules sch_ingress and cls_bpf)",
+	    name);
+}
+
+static int
 clsact_attach(const struct bpf_object *obj, int ifindex, const char *name,
     struct error *err)
 {
@@ -222,6 +234,8 @@ clsact_attach(const struct bpf_object *obj, int ifindex, const char *name,
 	    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 	int rc = bpf_tc_hook_create(&all);
 
+	if (rc == -ENOENT)
+		return no_hooks(name, err);
 	if (rc == -EEXIST)
 		return has_others(name, err);
 	if (rc < 0)
@@ -237,6 +251,8 @@ clsact_attach(const struct bpf_object *obj, int ifindex, const char *name,
 		rc = bpf_tc_attach(&hook, &opts);
 		if (rc < 0) {
 			bpf_tc_hook_destroy(&all);
+			if (rc == -ENOENT)
+				return no_hooks(name, err);
 			return error_sys(
 			    err, -rc, "%s: filter %s", name, hooks[i].prog);
 		}

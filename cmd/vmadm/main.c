@@ -130,7 +130,7 @@ read_json(struct command *c, const char *file, json_t **ret, int *status)
 	if (rc < 0)
 		error_sys(&err, -rc, "%s", in ? "standard input" : file);
 	else
-		rc = manifest_parse(b.data, b.len, ret, &err);
+		rc = manifest_load(b.data, b.len, ret, &err);
 	if (rc < 0 && err.code == EINVAL)
 		error_prefix(
 		    &err, "%s is no JSON", in ? "standard input" : file);

@@ -91,6 +91,7 @@ int
 vm_work_begin(struct vm_work *w, struct admin *a, const struct vm *vm,
     unsigned states, const char *what, struct error *err)
 {
+	struct vm now;
 	int rc;
 
 	*w = (struct vm_work){ .a = a, .vm = vm, .lock = -1 };
@@ -99,12 +100,16 @@ vm_work_begin(struct vm_work *w, struct admin *a, const struct vm *vm,
 	if (rc >= 0)
 		rc = admin_check_state(a, vm->name, states, what, err);
 	if (rc == 0)
+		rc = vm_find(a, vm->name, &now, err);
+	if (rc == 0)
 		rc = zone_store_load(
 		    a->store, vm->name, false, &w->conf, &w->base, err);
 	if (rc == 0)
 		rc = volume_pools_open(a->root, &w->pools, err);
 	if (rc < 0)
 		vm_work_end(w);
+	else
+		w->state = now.state;
 	return rc;
 }
 

@@ -3,11 +3,11 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "admin/vm_impl.h"
 #include "base/alloc.h"
 #include "base/str.h"
+#include "store/image.h"
 
 static const char *
 text(const json_t *o, const char *name)
@@ -37,21 +37,21 @@ int
 vm_image(struct admin *a, const char *uuid, uint64_t *ret_size,
     char path[ADMIN_PATH], struct error *err)
 {
-	char file[ADMIN_PATH];
-	struct stat st;
+	struct image_info info;
+	int rc = image_find(a->root, uuid, &info, err);
 
-	if (str_format(file, sizeof(file), "%s/var/lib/zhyve/images/%s.raw",
-		a->root, uuid) < 0)
-		return error_set(err, ENAMETOOLONG, "image %s", uuid);
-	if (stat(file, &st) != 0)
+	if (rc == -ENOENT)
 		return error_set(err, ENOENT,
 		    "image %s is not here; 'imgadm list' shows those that are",
 		    uuid);
+	if (rc < 0)
+		return rc;
 	if (path != NULL)
-		strcpy(path, file);
-	if (ret_size != NULL)
-		*ret_size = (uint64_t)st.st_size;
-	return 0;
+		rc = image_path(a->root, info.uuid, path, ADMIN_PATH, err);
+	if (rc == 0 && ret_size != NULL)
+		*ret_size = info.size;
+	image_info_fini(&info);
+	return rc;
 }
 
 /* The image's own size, or a bigger one that is asked for. */

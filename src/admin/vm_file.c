@@ -122,7 +122,7 @@ read_object(int dir, const char *file, json_t **ret, struct error *err)
 		    : error_set(err, ENOMEM, "out of memory");
 	else if (rc < 0)
 		rc = error_sys(err, -rc, "%s", file);
-	else if ((rc = manifest_parse(b.data, b.len, &o, err)) < 0)
+	else if ((rc = manifest_load(b.data, b.len, &o, err)) < 0)
 		rc = error_prefix(err, "%s", file);
 	else if (!json_is_object(o))
 		rc = error_set(err, EINVAL, "%s: it is no object", file);

@@ -14,6 +14,7 @@ struct vm_work {
 	struct admin *a;
 	const struct vm *vm;
 	int lock; /* -1: none */
+	enum zone_state state; /* since the lock is held */
 	struct zone_conf *conf;
 	struct buf base; /* bytes of conf */
 	struct volume_pools *pools;

@@ -115,7 +115,7 @@ take_files(struct receive *r)
 	if (r->type != STREAM_FILES)
 		return unexpected(r);
 	dir = vm_config_dir(r->a, r->conf, true, r->err);
-	rc = dir < 0 ? dir : manifest_parse(r->b.data, r->b.len, &all, r->err);
+	rc = dir < 0 ? dir : manifest_load(r->b.data, r->b.len, &all, r->err);
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(files); i++) {
 		o = json_object_get(all, files[i]);
 		rc = o != NULL && !json_is_object(o)
@@ -178,7 +178,7 @@ take_volume(struct receive *r)
 	int rc = end_volume(r);
 
 	if (rc == 0)
-		rc = manifest_parse(r->b.data, r->b.len, &head, r->err);
+		rc = manifest_load(r->b.data, r->b.len, &head, r->err);
 	if (rc < 0)
 		return rc;
 	conf_path = json_string_value(json_object_get(head, "path"));

@@ -61,7 +61,7 @@ check_atomic(
 {
 	bool atomic = p->n == 1 && volume_pool_atomic(w->pools, p->name[0]);
 
-	if (atomic || w->vm->state == ZONE_STATE_INSTALLED)
+	if (atomic || w->state == ZONE_STATE_INSTALLED)
 		return 0;
 	return error_set(err, EBUSY,
 	    "VM %s is running, and its pools cannot keep one moment of all "

@@ -94,7 +94,7 @@ check_disks(const struct update *u)
 		if (rc == 0)
 			rc = check_size(u, disk, i);
 	}
-	if (rc == 0 && touches && u->w.vm->state > ZONE_STATE_INSTALLED)
+	if (rc == 0 && touches && u->w.state > ZONE_STATE_INSTALLED)
 		rc = error_set(u->err, EBUSY,
 		    "VM %s is running: stop it before disks are resized or "
 		    "removed",
@@ -219,6 +219,29 @@ restore_file(struct update *u, size_t i)
 
 /* ---- all ---- */
 
+/* Room for all disks, where the VM says how much there is. */
+static int
+check_room(const struct update *u)
+{
+	json_t *all = manifest_get(u->conf, "flexible_disk_size"), *disk;
+	json_t *disks = manifest_get(u->conf, "disks");
+	json_int_t sum = 0, most = json_integer_value(all);
+	bool said = all != NULL;
+	size_t i;
+
+	json_array_foreach(disks, i, disk)
+	{
+		sum += json_integer_value(json_object_get(disk, "size"));
+	}
+	json_decref(all);
+	json_decref(disks);
+	if (!said || sum <= most)
+		return 0;
+	return error_set(u->err, ENOSPC,
+	    "flexible_disk_size: %lld is less than the disks together, %lld",
+	    (long long)most, (long long)sum);
+}
+
 static int
 prepare(struct update *u)
 {
@@ -235,6 +258,8 @@ prepare(struct update *u)
 	if (rc == 0)
 		rc = manifest_update_conf(
 		    u->payload, u->w.conf, &u->conf, &u->boot, u->err);
+	if (rc == 0)
+		rc = check_room(u);
 	if (rc == 0)
 		rc = zone_assign(u->conf, &changed, u->err);
 	return rc < 0 ? rc : vm_verify(u->w.a, u->conf, u->err);
@@ -303,7 +328,7 @@ vm_update(struct admin *a, const struct vm *vm, json_t *payload,
 	rc = prepare(&u);
 	if (rc == 0)
 		rc = carry_out(&u);
-	if (rc == 0 && u.boot && vm->state > ZONE_STATE_INSTALLED &&
+	if (rc == 0 && u.boot && u.w.state > ZONE_STATE_INSTALLED &&
 	    note != NULL)
 		buf_append_str(note,
 		    "what cannot change while the VM runs takes effect at "

@@ -560,6 +560,8 @@ manifest_check(json_t *m, enum manifest_use use, const char *brand,
 		fill_defaults(&c, m);
 		check_sums(&c, m);
 	}
+	if (use == MANIFEST_CREATE && !manifest_faults_any(f))
+		check_whole(&c, m);
 	if (c.no_memory)
 		return -ENOMEM;
 	return manifest_faults_any(f) ? -EINVAL : 0;

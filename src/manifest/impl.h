@@ -70,6 +70,9 @@ void check_items(struct check *c, const char *scope, const char *name,
     json_t *items, bool fresh);
 void check_item(struct check *c, const char *scope, json_t *item, bool fresh);
 
+/* The rules of configurations, for a manifest of create without faults. */
+void check_whole(struct check *c, const json_t *m);
+
 bool ok_ip(const char *text);
 bool ok_mac(const char *text);
 

@@ -13,7 +13,7 @@
  * one made by zonecfg is listed and changed by vmadm.
  *
  * JSON documents come from people and from other machines: they are limited in
- * size and depth by manifest_parse(), and checked before anything reads them.
+ * size and depth by manifest_load(), and checked before anything reads them.
  */
 #ifndef MANIFEST_MANIFEST_H
 #define MANIFEST_MANIFEST_H
@@ -78,7 +78,7 @@ const char *manifest_type_name(enum manifest_type type);
 const char *manifest_update_name(enum manifest_update update);
 
 /* A text to JSON; -EINVAL says line and column, -EFBIG beyond the limit. */
-int manifest_parse(const void *text, size_t n, json_t **ret, struct error *err);
+int manifest_load(const void *text, size_t n, json_t **ret, struct error *err);
 /* "prop", "value" of a command line: JSON of the row's type. */
 int manifest_add_text(
     json_t *payload, const char *prop, const char *value, struct error *err);

@@ -15,7 +15,7 @@
 #include "zone/type.h"
 
 int
-manifest_parse(const void *text, size_t n, json_t **ret, struct error *err)
+manifest_load(const void *text, size_t n, json_t **ret, struct error *err)
 {
 	json_error_t e;
 	json_t *v;

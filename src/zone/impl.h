@@ -49,9 +49,6 @@ int zone_alias_store(
 /* Make the alias properties say what the rctl resources say. */
 int zone_alias_mirror(struct zone_conf *conf, struct error *err);
 
-/* verify_net.c: the rules of nets, for brands that have all their rows. */
-int zone_verify_nets(const struct zone_conf *conf, struct error *err);
-
 /* ---- type_net.c ---- */
 
 /*

@@ -19,6 +19,9 @@
 int zone_verify(const struct zone_conf *conf, const struct zone_brand *brand,
     struct error *err);
 
+/* The rules of nets alone, for brands that have all their rows. */
+int zone_verify_nets(const struct zone_conf *conf, struct error *err);
+
 /* Does it hold a secret, so that its file is for the owner only? */
 bool zone_conf_secret(const struct zone_conf *conf);
 

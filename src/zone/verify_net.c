@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "zone/impl.h"
 #include "zone/nic.h"
+#include "zone/verify.h"
 
 struct nets {
 	struct zone_nics nics;

@@ -226,6 +226,10 @@ END
 	[ ! -e "$ROOT/var/lib/zhyve/zones/$ID/disks/disk1" ]
 	[ "$(vm list -p -o nics.*.mac,disks.*.size)" = '02\:08\:20\:00\:00\:02:1' ]
 	cfg -z "$ID" verify
+	vm update "$ID" flexible_disk_size=2
+	refused 1 "vmadm: update: flexible_disk_size: 2 is less than the disks together, 3" \
+		update "$ID" add_disks='[{"size": 2}]'
+	[ "$(vm list -p -o free_space)" = 1 ]
 	# what is wrong changes nothing
 	vm get "$ID" >before
 	refused 1 "vmadm: update: ram: 0 is not in 1..1073741824
@@ -388,6 +392,41 @@ usage: *" list x
 	vm delete web
 	no_trace
 	[ ! -e "$ROOT/zones/web" ]
+}
+
+@test "no terminal for JSON or streams" {
+	for verb in create receive; do
+		run python3 "$HERE/onpty.py" "$BUILD/cmd/vmadm/vmadm" -R "$ROOT" $verb </dev/null
+		[[ $output == *"standard input, which is a terminal"* ]]
+	done
+}
+
+@test "UUIDs on tab" {
+	make a
+	# shellcheck disable=SC1091
+	. "$HERE/../../cmd/vmadm/vmadm.bash"
+	vmadm() {
+		vm "$@"
+	}
+	COMP_WORDS=(vmadm sto) COMP_CWORD=1
+	_vmadm
+	[ "${COMPREPLY[*]}" = stop ]
+	COMP_WORDS=(vmadm stop "${ID:0:4}") COMP_CWORD=2
+	_vmadm
+	[ "${COMPREPLY[*]}" = "$ID" ]
+}
+
+@test "killed while it removes a VM: the next delete ends it" {
+	for after in 1 2 4 7 11 16; do
+		make a "\"uuid\": \"$U\"" '"disks": [{"size": 1}, {"size": 1}]'
+		"$BUILD/cmd/vmadm/vmadm" -R "$ROOT" delete "$U" 2>/dev/null &
+		maker=$!
+		sleep "0.00$after"
+		kill -9 $maker 2>/dev/null || true
+		wait $maker 2>/dev/null || true
+		! vm get "$U" >/dev/null 2>&1 || vm delete "$U"
+		no_trace
+	done
 }
 
 @test "killed while it makes a VM: delete removes what is there" {

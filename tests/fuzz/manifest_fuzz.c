@@ -114,7 +114,7 @@ as_update(json_t *payload)
 
 	if (check(payload, MANIFEST_UPDATE) < 0)
 		return;
-	must(manifest_parse(base, strlen(base), &m, &err) == 0 &&
+	must(manifest_load(base, strlen(base), &m, &err) == 0 &&
 	    check(m, MANIFEST_CREATE) == 0 &&
 	    manifest_to_conf(m, "/zones/x", &conf, &err) == 0);
 	if (manifest_update_conf(payload, conf, &now, &boot, &err) == 0)
@@ -132,7 +132,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error err = ERROR_INIT;
 	json_t *m = NULL, *copy;
 
-	if (manifest_parse(data, size, &m, &err) < 0) {
+	if (manifest_load(data, size, &m, &err) < 0) {
 		must(m == NULL && err.text[0] != '\0');
 		return 0;
 	}

@@ -16,6 +16,7 @@
 #include "zone/facts.h"
 #include "zone/impl.h"
 #include "zone/nic.h"
+#include "zone/verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

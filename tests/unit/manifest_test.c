@@ -27,7 +27,7 @@ parse(const char *text)
 	json_t *v = NULL;
 
 	tap_context("%s", text);
-	tap_check_int(manifest_parse(text, strlen(text), &v, &err), 0);
+	tap_check_int(manifest_load(text, strlen(text), &v, &err), 0);
 	return v;
 }
 
@@ -123,6 +123,12 @@ each_fault_is_named(void)
 		{ "{\"brand\":\"bhyve\",\"ram\":512,"
 		  "\"max_physical_memory\":256}",
 		    "bad_values", "max_physical_memory", "less than ram" },
+		{ "{\"brand\":\"bhyve\",\"nics\":[{\"ips\":"
+		  "[\"10.0.0.5/24\"]},{\"ips\":[\"10.0.0.5/24\"]}]}",
+		    "bad_values", "nics", "10.0.0.5 is given to" },
+		{ "{\"brand\":\"bhyve\",\"disks\":[{\"size\":1,"
+		  "\"pci_slot\":\"0:9:1\"}]}",
+		    "bad_values", "disks", "no guest looks at" },
 		{ "{\"brand\":\"bhyve\",\"add_nics\":[]}", "bad_properties",
 		    "add_nics", "it is for update" },
 	};
@@ -207,10 +213,10 @@ json_is_bounded(void)
 	json_t *v = NULL;
 
 	memset(deep, '[', 100000);
-	tap_check_int(manifest_parse(deep, 100000, &v, &err), -EINVAL);
-	tap_check_int(manifest_parse(deep, MANIFEST_MAX + 1, &v, &err), -EFBIG);
+	tap_check_int(manifest_load(deep, 100000, &v, &err), -EINVAL);
+	tap_check_int(manifest_load(deep, MANIFEST_MAX + 1, &v, &err), -EFBIG);
 	tap_check_int(
-	    manifest_parse("{\"a\":1,\"a\":2}", 13, &v, &err), -EINVAL);
+	    manifest_load("{\"a\":1,\"a\":2}", 13, &v, &err), -EINVAL);
 	tap_check_has(err.text, "line 1, column");
 	tap_check(v == NULL);
 }

@@ -24,6 +24,7 @@
 #include "base/str.h"
 #include "base/thread.h"
 #include "bhyve.h"
+#include "dev/net/net.h"
 #include "ipc/ipc.h"
 #include "jail/lock.h"
 #include "machine/machine.h"
@@ -102,6 +103,28 @@ say_exit(enum vm_stop status, const char *cause)
 		nvlist_add_str(msg, "cause", cause);
 	}
 	say(msg);
+}
+
+static void
+say_link(void *arg)
+{
+	struct nvlist *msg = ipc_message("link");
+
+	if (msg != NULL)
+		nvlist_add_str(msg, "net", arg);
+	say(msg);
+}
+
+/* On a device's thread; the name lives as long as the machine. */
+static void
+on_link_down(void *arg, const char *name)
+{
+	const struct zhyve *z = arg;
+	struct machine *m = __atomic_load_n(&z->machine, __ATOMIC_ACQUIRE);
+
+	if (m != NULL)
+		(void)mevent_call(
+		    machine_loop(m), say_link, (void *)(uintptr_t)name);
 }
 
 /* ---- orders ---- */
@@ -209,6 +232,22 @@ order_poweroff(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
 	return 0;
 }
 
+/* Another end of frames for a link whose other end has gone. */
+static int
+order_plug(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
+    struct error *err)
+{
+	const char *net;
+	int rc;
+
+	if (nvlist_get_str(msg, "net", &net) < 0 || nfds != 1)
+		return error_set(err, EPROTO, "plug: a net and a descriptor");
+	rc = net_plug(net, fds[0], err);
+	if (rc == 0)
+		fds[0] = -1;
+	return rc;
+}
+
 static int
 order_nmi(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
     struct error *err)
@@ -230,6 +269,7 @@ static const struct order {
 	{ "powerbutton", true, order_powerbutton },
 	{ "poweroff", true, order_poweroff },
 	{ "nmi", true, order_nmi },
+	{ "plug", true, order_plug },
 };
 
 static int
@@ -366,6 +406,7 @@ zhyve_main(void)
 	signal(SIGPIPE, SIG_IGN);
 	if (z.root == NULL)
 		return VM_STOP_ERROR;
+	net_on_down(on_link_down, &z);
 	status = run(&z);
 	mevent_delete(z.control);
 	machine_destroy(z.machine);

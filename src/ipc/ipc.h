@@ -17,10 +17,12 @@
  *   build    args string array, privs uint64 array (jail/priv.h)
  *   run, powerbutton, nmi
  *   poweroff cause string
+ *   plug     net string; one descriptor: a link's new socket
  * zhyve to zoneadmd:
  *   ready    engine string, cpus uint64, memory uint64 (bytes)
  *   failed   text string; the process ends next
  *   running
+ *   link     net string: its socket's other end is gone
  *   exit     status uint64 (bhyve's), cause string; the process ends next
  *
  * zoneadmd or zoneadm to zonelink (descriptor 3 there), one link at a time:

@@ -322,9 +322,9 @@ take_frames(struct unet *un, bool hup)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN && !hup;
-		/* an empty message looks like the end */
-		if (n == 0 && hup)
-			return false;
+		/* an empty message, or the end: poll(2) knows, next time */
+		if (n == 0)
+			return !hup;
 		take_frame(un, (size_t)n);
 	}
 	return true;

@@ -635,6 +635,7 @@ sup_recover(struct sup *sup, struct error *err)
 		sup_log(sup, "goes on with process %d", (int)live.pid);
 		mdata_begin(sup);
 		sup_links_watch(sup);
+		sup_slirps_load(sup);
 	} else {
 		if (whole && rc == -ESRCH)
 			tell_end(sup);

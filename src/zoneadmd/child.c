@@ -71,6 +71,15 @@ heard_running(struct sup *sup, const struct nvlist *msg)
 }
 
 static void
+heard_link(struct sup *sup, const struct nvlist *msg)
+{
+	const char *net = "";
+
+	(void)nvlist_get_str(msg, "net", &net);
+	sup_slirp_down(sup, net);
+}
+
+static void
 heard_exit(struct sup *sup, const struct nvlist *msg)
 {
 	struct child *ch = &sup->child;
@@ -88,6 +97,7 @@ static const struct {
 	{ "ready", heard_ready },
 	{ "failed", heard_failed },
 	{ "running", heard_running },
+	{ "link", heard_link },
 	{ "exit", heard_exit },
 };
 

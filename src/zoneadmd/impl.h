@@ -104,6 +104,7 @@ struct sup {
 	size_t nlinks;
 	struct child child;
 	struct slirp *slirps; /* slirp.c */
+	const struct slirp *slirp_starts; /* the one that is waited for */
 	struct console console;
 	struct logfile platform, conlog;
 	struct metadata mdata;
@@ -201,6 +202,11 @@ int sup_slirp_open(struct sup *sup, const struct nvlist *row, const char *net,
     struct error *err);
 /* Into the zone's control groups, which are there now. */
 int sup_slirps_enter(struct sup *sup, struct error *err);
+/* The zone's process says so: another one is started, in a while. */
+void sup_slirp_down(struct sup *sup, const char *net);
+void sup_slirps_tick(struct sup *sup); /* now and then, outside of callbacks */
+/* Those that a former supervisor started, from zhyve.cmd. */
+void sup_slirps_load(struct sup *sup);
 void sup_slirps_end(struct sup *sup);
 void sup_slirps_forget(struct sup *sup); /* lets them live */
 

@@ -4,6 +4,10 @@
  * process, whose end of the frames' socket pair is the only one there is. So a
  * supervisor that comes later has none of them as its children, and nothing to
  * do about it.
+ *
+ * One that ends before is started again, with pauses that grow: the zone's
+ * process says that its link is down, to whatever supervisor there is, and gets
+ * another socket.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +22,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "ipc/ipc.h"
 #include "zone/hook.h"
 #include "zoneadmd/impl.h"
 
@@ -25,6 +30,8 @@
 #define LINE_MAX_LEN 480
 #define WORDS_MAX 32
 #define ADDRESSES_MAX 2
+#define CMD_MAX (1U << 20)
+#define PAUSE_MAX 60 /* seconds before a start again; from 1, doubled */
 
 struct slirp {
 	struct slirp *next;
@@ -36,6 +43,9 @@ struct slirp {
 	bool ready;
 	char line[LINE_MAX_LEN]; /* of its output, so far */
 	size_t len;
+	bool ours; /* started by this supervisor */
+	unsigned pause; /* seconds, before the last start again */
+	uint64_t started_ns, again_ns; /* again_ns 0: it need not */
 };
 
 /* ---- what it says ---- */
@@ -124,13 +134,21 @@ on_end(void *arg, int fd, unsigned what)
 	sup_event_net(s->sup, "link", s->net, cause);
 }
 
+/* All that there is of a process; one that lives lives on. */
 static void
-forget(struct slirp *s)
+let_go(struct slirp *s)
 {
 	mevent_delete(s->out_ev);
 	mevent_delete(s->end_ev);
+	s->out_ev = s->end_ev = NULL;
 	fd_close(&s->out);
 	fd_close(&s->pidfd);
+}
+
+static void
+forget(struct slirp *s)
+{
+	let_go(s);
 	free(s);
 }
 
@@ -220,26 +238,27 @@ start(struct slirp *s, const struct nvlist *row, int frames, struct error *err)
 	return rc == 0 ? watch(s, err) : rc;
 }
 
-/* The one that was started last. */
 static bool
 decided(struct sup *sup)
 {
-	const struct slirp *s = sup->slirps;
+	const struct slirp *s = sup->slirp_starts;
 
-	return s->ready || s->pid == 0 || sup->cancel;
+	return s->ready || s->pid == 0 || sup->cancel || sup->child.gone;
 }
 
 static int
 await(struct slirp *s, struct error *err)
 {
-	int rc = sup_wait(
-	    s->sup, decided, mevent_now_ns() + START_SECONDS * NS_PER_S, err);
+	int rc;
 
+	s->sup->slirp_starts = s;
+	rc = sup_wait(
+	    s->sup, decided, mevent_now_ns() + START_SECONDS * NS_PER_S, err);
 	if (rc < 0)
 		return error_prefix(err, "zoneslirp");
 	if (s->ready)
 		return 0;
-	if (s->sup->cancel)
+	if (s->pid != 0)
 		return error_set(err, ECANCELED, "halted by another request");
 	if (s->len > 0)
 		heard_line(s);
@@ -247,25 +266,19 @@ await(struct slirp *s, struct error *err)
 	    s->line[0] != '\0' ? s->line : "zoneslirp ended early");
 }
 
-int
-sup_slirp_open(struct sup *sup, const struct nvlist *row, const char *net,
-    struct error *err)
+/* The zone's end of its frames. */
+static int
+launch(struct slirp *s, const struct nvlist *row, struct error *err)
 {
-	struct slirp *s = alloc_zero(1, sizeof(*s));
-	int pair[2] = { -1, -1 }, rc;
+	int pair[2], rc;
 
-	if (s == NULL)
-		return error_set(err, ENOMEM, "out of memory");
-	s->sup = sup;
-	s->pidfd = s->out = -1;
-	rc = str_format(s->net, sizeof(s->net), "%s", net);
-	if (rc < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		free(s);
-		return error_sys(err, rc < 0 ? -rc : errno, "net %.64s", net);
-	}
-	s->next = sup->slirps;
-	sup->slirps = s;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return error_sys(err, errno, "net %s", s->net);
+	s->ready = false;
+	s->ours = true;
+	s->len = 0;
+	s->line[0] = '\0';
+	s->started_ns = mevent_now_ns();
 	rc = start(s, row, pair[1], err);
 	fd_close(&pair[1]);
 	if (rc == 0)
@@ -273,8 +286,168 @@ sup_slirp_open(struct sup *sup, const struct nvlist *row, const char *net,
 	if (rc == 0)
 		return pair[0];
 	fd_close(&pair[0]);
-	return error_prefix(err, "net %s", net);
+	return error_prefix(err, "net %s", s->net);
 }
+
+static struct slirp *
+add(struct sup *sup, const char *net)
+{
+	struct slirp *s = alloc_zero(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if (str_format(s->net, sizeof(s->net), "%s", net) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->sup = sup;
+	s->pidfd = s->out = -1;
+	s->next = sup->slirps;
+	sup->slirps = s;
+	return s;
+}
+
+int
+sup_slirp_open(struct sup *sup, const struct nvlist *row, const char *net,
+    struct error *err)
+{
+	struct slirp *s = add(sup, net);
+
+	return s != NULL ? launch(s, row, err)
+			 : error_set(err, ENOMEM, "net %.64s", net);
+}
+
+/* ---- again ---- */
+
+/* What the boot hook said; the caller frees it. */
+static struct nvlist *
+read_cmd(struct sup *sup)
+{
+	struct nvlist *cmd = NULL;
+	struct buf b;
+
+	buf_init(&b, CMD_MAX);
+	if (fd_read_file(sup->dir, "zhyve.cmd", &b) < 0 ||
+	    nvlist_unpack(b.data, b.len, &cmd, NULL) < 0)
+		cmd = NULL;
+	buf_fini(&b);
+	return cmd;
+}
+
+/* The i-th row of a user-mode network, its NIC's name in *ret. */
+static const struct nvlist *
+row_of(const struct nvlist *cmd, size_t i, const char **ret)
+{
+	const struct nvlist *const *rows = NULL;
+	const char *kind;
+	size_t n = 0;
+
+	if (cmd != NULL)
+		(void)nvlist_get_lists(cmd, "files", &rows, &n);
+	for (size_t k = 0; k < n; k++)
+		if (nvlist_get_str(rows[k], "kind", &kind) == 0 &&
+		    strcmp(kind, "slirp") == 0 &&
+		    nvlist_get_str(rows[k], "path", ret) == 0 && i-- == 0)
+			return rows[k];
+	return NULL;
+}
+
+void
+sup_slirps_load(struct sup *sup)
+{
+	struct nvlist *cmd = read_cmd(sup);
+	const char *net;
+
+	for (size_t i = 0; row_of(cmd, i, &net) != NULL; i++)
+		(void)add(sup, net);
+	nvlist_free(cmd);
+}
+
+static int
+plug(struct slirp *s, int fd, struct error *err)
+{
+	struct nvlist *msg = ipc_message("plug");
+	int rc = msg != NULL ? nvlist_add_str(msg, "net", s->net) : -ENOMEM;
+
+	rc = rc < 0 ? error_sys(err, -rc, "net %s", s->net)
+		    : child_send(s->sup, msg, fd, err);
+	nvlist_free(msg);
+	return rc;
+}
+
+static int
+again(struct slirp *s, struct error *err)
+{
+	struct nvlist *cmd = read_cmd(s->sup);
+	const struct nvlist *row = NULL;
+	cleanup_close int fd = -1;
+	const char *net = "";
+	int rc;
+
+	for (size_t i = 0; (row = row_of(cmd, i, &net)) != NULL; i++)
+		if (strcmp(net, s->net) == 0)
+			break;
+	if (s->pid != 0) {
+		(void)kill(s->pid, SIGKILL);
+		(void)reap(s);
+	}
+	let_go(s);
+	fd = row != NULL ? launch(s, row, err)
+			 : error_set(err, ENOENT, "net %s: no row", s->net);
+	nvlist_free(cmd);
+	rc = fd < 0 ? fd : 0;
+	if (rc == 0)
+		rc = cgroup_enter(jail_cgroup(s->sup->child.jail), s->pid, err);
+	return rc == 0 ? plug(s, fd, err) : rc;
+}
+
+static void
+plan_again(struct slirp *s)
+{
+	uint64_t now = mevent_now_ns();
+
+	if (s->pause == 0 || now - s->started_ns > PAUSE_MAX * NS_PER_S)
+		s->pause = 1;
+	else
+		s->pause = MIN(s->pause * 2, PAUSE_MAX);
+	s->again_ns = now + s->pause * NS_PER_S;
+}
+
+/* Its word is a guest's: it costs a start, with pauses. */
+void
+sup_slirp_down(struct sup *sup, const char *net)
+{
+	struct slirp *s = sup->slirps;
+
+	while (s != NULL && strcmp(s->net, net) != 0)
+		s = s->next;
+	if (s == NULL || s->again_ns != 0)
+		return;
+	if (!s->ours)
+		sup_event_net(sup, "link", s->net, "down: zoneslirp ended");
+	plan_again(s);
+}
+
+void
+sup_slirps_tick(struct sup *sup)
+{
+	struct error err = ERROR_INIT;
+
+	for (struct slirp *s = sup->slirps; s != NULL; s = s->next) {
+		if (s->again_ns == 0 || mevent_now_ns() < s->again_ns ||
+		    sup->child.jail == NULL || sup->child.gone)
+			continue;
+		s->again_ns = 0;
+		if (again(s, &err) == 0) {
+			sup_event_net(sup, "link", s->net, "up again");
+		} else {
+			sup_log(sup, "%s", err.text);
+			plan_again(s);
+		}
+	}
+}
+
+/* ---- with the zone ---- */
 
 int
 sup_slirps_enter(struct sup *sup, struct error *err)

@@ -277,6 +277,7 @@ sup_run(struct sup *sup, struct error *err)
 		if (sup->child.gone)
 			sup_ended(sup);
 		sup_work(sup);
+		sup_slirps_tick(sup);
 		if (sup->shutdown != NULL &&
 		    mevent_now_ns() >= sup->shutdown_ns) {
 			error_set(&late, ETIMEDOUT,

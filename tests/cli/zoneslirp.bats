@@ -78,6 +78,7 @@ carried() {
 	listener=$!
 	adm -z a boot
 	shows "net ready" "$ROOT/zones/a/logs/console.log"
+	[ -z "${KILLED:-}" ] || killed
 	# the guest may not listen yet: a reset, and nothing is lost
 	until socat -u OPEN:sent "TCP:127.0.0.1:$port" && shows "gateway " "$ROOT/zones/a/logs/console.log"; do
 		tries=$((tries + 1))
@@ -86,7 +87,18 @@ carried() {
 	becomes a installed
 }
 
-@test "TCP both ways, DHCP's addresses from the configuration" {
+# The network of the zone dies and comes back.
+killed() {
+	local was
+	was=$(helpers)
+	kill -KILL "$was"
+	shows '"event":"link","net":"net0",.*"cause":"up again"' "$ROOT/run/zhyve/events"
+	helped 1
+	[ "$(helpers)" != "$was" ]
+}
+
+@test "TCP both ways, DHCP's addresses from the configuration, with a network that was killed" {
+	KILLED=1
 	carried "set ips=192.0.2.77/28; set gateways=192.0.2.66; set mtu=9000; set allow-host-loopback=true"
 	grep -q "lease 192.0.2.77/28 router 192.0.2.66 dns 192.0.2.67" "$ROOT/zones/a/logs/console.log"
 	grep -q "gateway took it" "$ROOT/zones/a/logs/console.log"
@@ -169,7 +181,7 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	soon nothing_left
 }
 
-@test "the network is killed: the zone runs on without it, and says so" {
+@test "the network is killed: the zone runs on, says so, gets another" {
 	port=$(free_port)
 	slirp a idle "set hostfwd=tcp:127.0.0.1:$port-:22"
 	adm -z a boot
@@ -177,6 +189,18 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	shows '"event":"link","net":"net0",.*"cause":"down: zoneslirp: killed by signal 9"' "$ROOT/run/zhyve/events"
 	shows "net0: the other end is gone: the link is down" "$ROOT/zones/a/logs/platform.log"
 	is a running
+	shows '"event":"link","net":"net0",.*"cause":"up again"' "$ROOT/run/zhyve/events"
+	helped 1
+	# one that a former supervisor started, while there is none
+	: >"$ROOT/run/zhyve/events"
+	kill -KILL "$(supervisors a)"
+	kill -KILL "$(helpers)"
+	soon helped 0
+	adm -z a boot
+	killed_unseen='"event":"link","net":"net0",.*"cause":"down: zoneslirp ended"'
+	shows "$killed_unseen" "$ROOT/run/zhyve/events"
+	shows '"cause":"up again"' "$ROOT/run/zhyve/events"
+	helped 1
 	adm -z a halt
 	is a installed
 	soon nothing_left

@@ -119,7 +119,7 @@ struct seen {
 	unsigned readable, writable;
 	uint8_t frame[4096];
 	ssize_t len;
-	unsigned dropped, downs; /* what was no frame; links that went down */
+	unsigned dropped, downs, ups; /* what was no frame; the link */
 };
 
 static void
@@ -151,6 +151,7 @@ on_link(void *arg, bool up)
 	struct seen *s = arg;
 
 	s->downs += !up;
+	s->ups += up;
 }
 
 static const struct net_ops ops = { on_readable, on_writable, on_link };
@@ -522,6 +523,68 @@ packet_loses_its_peer(void)
 }
 
 static void
+on_down(void *arg, const char *name)
+{
+	tap_check_str(name, "net0");
+	++*(unsigned *)arg;
+}
+
+/* Another socket for a link that is down, and for one that is not. */
+static void
+packet_is_plugged_again(void)
+{
+	uint8_t out[NET_HDR_LEN + 60] = { 0 };
+	struct iovec iov = { out, sizeof(out) };
+	struct error err = ERROR_INIT;
+	unsigned told = 0;
+	struct wire w;
+	int pair[2];
+
+	net_on_down(on_down, &told);
+	wire_open(&w, true);
+	net_want_recv(w.s.nb, 0, true);
+	for (unsigned i = 0; i < 3; i++) {
+		tap_context("round %u", i);
+		if (i != 1) {
+			close(w.peer);
+			run_until(w.loop, &told);
+		}
+		tap_check_int(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+		if (i == 1) {
+			/* two at once: the last one counts */
+			tap_check_int(net_plug("net0", pair[1], &err), 0);
+			close(pair[0]);
+			tap_check_int(
+			    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+		}
+		tap_check_int(net_plug("net0", pair[1], &err), 0);
+		w.s.ups = w.s.readable = told = 0;
+		tap_check_int(send(pair[0], out, 30, 0), 30);
+		run_until(w.loop, &w.s.readable);
+		tap_check_u64(w.s.ups, 1);
+		tap_check_int(w.s.len, NET_HDR_LEN + 30);
+		if (i == 1)
+			close(w.peer);
+		w.peer = pair[0];
+		tap_check_int(net_send(w.s.nb, 0, &iov, 1), sizeof(out));
+		tap_check_int(recv(w.peer, out, sizeof(out), 0), 60);
+	}
+	tap_check_int(pipe(pair), 0);
+	tap_check_int(net_plug("net0", pair[0], &err), -EINVAL);
+	tap_check_int(net_plug("net1", pair[0], &err), -ENOENT);
+	tap_check_has(err.text, "net1: no such link");
+	close(pair[0]);
+	close(pair[1]);
+	/* one that nobody took any more */
+	tap_check_int(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	tap_check_int(net_plug("net0", pair[1], &err), 0);
+	close(pair[0]);
+	wire_close(&w);
+	tap_check_int(net_plug("net0", 0, &err), -ENOENT);
+	net_on_down(NULL, NULL);
+}
+
+static void
 packet_wants_a_pair(void)
 {
 	char opts[64];
@@ -549,6 +612,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(packet_sends_no_other),
 	TAP_TEST(packet_waits_for_room),
 	TAP_TEST(packet_loses_its_peer),
+	TAP_TEST(packet_is_plugged_again),
 	TAP_TEST(packet_wants_a_pair),
 };
 TAP_MAIN(tests)

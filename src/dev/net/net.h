@@ -84,6 +84,17 @@ ssize_t net_send(
     struct net_backend *nb, unsigned q, const struct iovec *iov, int iovcnt);
 ssize_t net_recv(
     struct net_backend *nb, unsigned q, const struct iovec *iov, int iovcnt);
+/*
+ * For type=packet. Told of each link that goes down, by its name, on its
+ * device's thread; set before there are any. fn must not wait.
+ */
+void net_on_down(void (*fn)(void *arg, const char *name), void *arg);
+/*
+ * Another socket for the link of that name, which goes up; by the thread that
+ * builds and destroys devices. fd is taken over unless it fails (-ENOENT: no
+ * such link; -EINVAL: not such a socket).
+ */
+int net_plug(const char *name, int fd, struct error *err);
 /* The MAC of the node, or a stable one made from the VM's name and address. */
 int net_mac(const struct config_node *node, const struct config_key *keys,
     const char *vmname, unsigned slot, unsigned func, uint8_t ret[6],

@@ -28,11 +28,17 @@
 
 struct packet_net {
 	struct net_backend nb;
-	char name[48]; /* for the log */
+	struct packet_net *next;
+	char name[48];
 	bool down;
+	int plug; /* a new socket, until the loop takes it; atomic */
 	void (*on_close)(void *arg); /* who serves the other end */
 	void *arg;
 };
+
+static struct packet_net *links;
+static void (*down_fn)(void *arg, const char *name);
+static void *down_arg;
 
 /* ---- the link's end ---- */
 
@@ -50,6 +56,8 @@ go_down(struct packet_net *pn)
 	nq->ev = NULL;
 	if (nq->ops != NULL && nq->ops->link != NULL)
 		nq->ops->link(nq->arg, false);
+	if (down_fn != NULL)
+		down_fn(down_arg, pn->name);
 }
 
 /* What waits to be sent waits for nobody: it is dropped. */
@@ -226,6 +234,12 @@ packet_close(struct net_backend *nb)
 {
 	struct packet_net *pn = (struct packet_net *)nb;
 
+	for (struct packet_net **p = &links; *p != NULL; p = &(*p)->next)
+		if (*p == pn) {
+			*p = pn->next;
+			break;
+		}
+	fd_close(&pn->plug);
 	fd_close(&nb->q[0].fd);
 	if (pn->on_close != NULL)
 		pn->on_close(pn->arg);
@@ -246,11 +260,9 @@ static const struct net_kind packet_kind = {
 
 /* ---- opening ---- */
 
-int
-net_packet_new(int fd, const char *name, void (*on_close)(void *arg), void *arg,
-    struct net_backend **ret, struct error *err)
+static int
+check_socket(int fd, const char *name, struct error *err)
 {
-	struct packet_net *pn;
 	int domain = 0, type = 0;
 	socklen_t n = sizeof(domain);
 
@@ -260,6 +272,18 @@ net_packet_new(int fd, const char *name, void (*on_close)(void *arg), void *arg,
 		return error_set(err, EINVAL,
 		    "%s: not an end of a socket pair (UNIX, SOCK_SEQPACKET)",
 		    name);
+	return 0;
+}
+
+int
+net_packet_new(int fd, const char *name, void (*on_close)(void *arg), void *arg,
+    struct net_backend **ret, struct error *err)
+{
+	struct packet_net *pn;
+	int rc = check_socket(fd, name, err);
+
+	if (rc != 0)
+		return rc;
 	pn = alloc_zero(1, sizeof(*pn));
 	if (pn == NULL)
 		return error_set(err, ENOMEM, "%s: out of memory", name);
@@ -267,9 +291,12 @@ net_packet_new(int fd, const char *name, void (*on_close)(void *arg), void *arg,
 	pn->nb.nqueues = 1;
 	pn->nb.hdr_len = NET_HDR_LEN;
 	pn->nb.q[0].fd = fd;
+	pn->plug = -1;
 	pn->on_close = on_close;
 	pn->arg = arg;
 	str_format(pn->name, sizeof(pn->name), "%.40s", name);
+	pn->next = links;
+	links = pn;
 	*ret = &pn->nb;
 	return 0;
 }
@@ -300,4 +327,64 @@ net_packet_open(const char *name, struct net_backend **ret, struct error *err)
 	if (rc != 0)
 		fd_close(&fd);
 	return rc;
+}
+
+/* ---- another socket ---- */
+
+void
+net_on_down(void (*fn)(void *arg, const char *name), void *arg)
+{
+	down_fn = fn;
+	down_arg = arg;
+}
+
+/* On the loop. */
+static void
+take_plug(void *arg)
+{
+	struct packet_net *pn = arg;
+	struct net_queue *nq = &pn->nb.q[0];
+	struct error err = ERROR_INIT;
+	int fd = __atomic_exchange_n(&pn->plug, -1, __ATOMIC_ACQ_REL);
+
+	if (fd < 0 || nq->ops == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	mevent_delete(nq->ev);
+	nq->ev = NULL;
+	fd_close(&nq->fd);
+	nq->fd = fd;
+	if (packet_attach(&pn->nb, 0, nq->loop, nq->ops, nq->arg, &err) != 0) {
+		log_warn("net", "%s: %s", pn->name, err.text);
+		return;
+	}
+	pn->down = false;
+	log_info("net", "%s: the link is up again", pn->name);
+	packet_want(&pn->nb, 0);
+	if (nq->ops->link != NULL)
+		nq->ops->link(nq->arg, true);
+	if (nq->want_recv)
+		nq->ops->readable(nq->arg, 0);
+}
+
+int
+net_plug(const char *name, int fd, struct error *err)
+{
+	struct packet_net *pn = links;
+	int rc, old;
+
+	while (pn != NULL && strcmp(pn->name, name) != 0)
+		pn = pn->next;
+	if (pn == NULL || pn->nb.q[0].ops == NULL)
+		return error_set(err, ENOENT, "%.64s: no such link", name);
+	rc = check_socket(fd, name, err);
+	if (rc != 0)
+		return rc;
+	old = __atomic_exchange_n(&pn->plug, fd, __ATOMIC_ACQ_REL);
+	fd_close(&old);
+	/* if it cannot be told now, the next one takes it or it goes unused */
+	if (mevent_call(pn->nb.q[0].loop, take_plug, pn) != 0)
+		log_warn("net", "%s: out of memory", pn->name);
+	return 0;
 }

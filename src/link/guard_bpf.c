@@ -99,6 +99,25 @@ config_map(const struct link_spec *spec, struct error *err)
 	return fd;
 }
 
+/* The program that has this slot reads configurations as ours. */
+static bool
+same_version(int outer)
+{
+	cleanup_close int inner = -1;
+	struct guard_config cfg;
+	struct bpf_map_info info = { 0 };
+	unsigned len = sizeof(info);
+	uint32_t zero = 0, id;
+
+	if (bpf_map_lookup_elem(outer, &zero, &id) < 0)
+		return true; /* none yet */
+	inner = bpf_map_get_fd_by_id(id);
+	return inner >= 0 && bpf_obj_get_info_by_fd(inner, &info, &len) == 0 &&
+	    info.value_size == sizeof(cfg) &&
+	    bpf_map_lookup_elem(inner, &zero, &cfg) == 0 &&
+	    cfg.version == GUARD_CONFIG_VERSION;
+}
+
 /* The kernel returns when every program that saw the last one has ended. */
 static int
 publish(const struct link_spec *spec, int outer, struct error *err)
@@ -109,12 +128,12 @@ publish(const struct link_spec *spec, int outer, struct error *err)
 
 	if (inner < 0)
 		return inner;
-	rc = bpf_map_update_elem(outer, &zero, &inner, BPF_ANY);
-	if (rc == -EINVAL)
+	if (!same_version(outer))
 		return error_set(err, EPROTO,
 		    "%s: its guard was attached by another version; what "
 		    "changed is used when the zone boots again",
 		    spec->name);
+	rc = bpf_map_update_elem(outer, &zero, &inner, BPF_ANY);
 	return rc == 0
 	    ? 0
 	    : error_sys(err, -rc, "%s: configuration of the guard", spec->name);

@@ -133,6 +133,34 @@ without_a_configuration_nothing_passes(void)
 
 /* --- what cannot be */
 
+/* One whose program reads configurations of another version keeps its own. */
+static void
+another_versions_guard_is_left_alone(void)
+{
+	struct error err = ERROR_INIT;
+	struct guard_config cfg;
+	struct link_spec spec;
+	uint32_t zero = 0, id;
+	struct wire w;
+	int outer, inner;
+
+	need_bpf();
+	spec_of(&spec, "protect=mac");
+	wire_open(&w);
+	wire_guard(&w, &spec, LINK_GUARD_BPF);
+	outer = map_named("guard_config");
+	tap_check_int(bpf_map_lookup_elem(outer, &zero, &id), 0);
+	inner = bpf_map_get_fd_by_id(id);
+	tap_check_int(bpf_map_lookup_elem(inner, &zero, &cfg), 0);
+	cfg.version++;
+	tap_check_int(bpf_map_update_elem(inner, &zero, &cfg, BPF_ANY), 0);
+	tap_check_int(link_guard_update(&spec, &err), -EPROTO);
+	tap_check_has(err.text, "attached by another version");
+	close(inner);
+	close(outer);
+	wire_close(&w);
+}
+
 static void
 refusals_say_why(void)
 {
@@ -295,6 +323,7 @@ all_of_it_goes_with_the_tap(void)
 static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(an_update_is_never_half_there, 120),
 	TAP_TEST_TIMEOUT(without_a_configuration_nothing_passes, 120),
+	TAP_TEST_TIMEOUT(another_versions_guard_is_left_alone, 60),
 	TAP_TEST_TIMEOUT(refusals_say_why, 60),
 	TAP_TEST_TIMEOUT(killed_anywhere_it_stays_closed, 300),
 	TAP_TEST_TIMEOUT(all_of_it_goes_with_the_tap, 120),

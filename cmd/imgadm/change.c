@@ -30,7 +30,7 @@ name_option(struct image_import *im, int opt)
 	return 0;
 }
 
-static int
+int
 bring_in(struct command *c, const struct image_import *what, bool quiet)
 {
 	struct image_import im = *what;
@@ -176,7 +176,7 @@ cmd_create(struct command *c)
 	return status;
 }
 
-/* ---- delete, verify, export, build ---- */
+/* ---- delete, verify, export ---- */
 
 /* What is half imported is known by its whole UUID alone. */
 int
@@ -280,15 +280,4 @@ cmd_export(struct command *c)
 	bar_end(&bar);
 	image_info_fini(&i);
 	return rc < 0 ? failed(&err) : EXIT_OK;
-}
-
-int
-cmd_build(struct command *c)
-{
-	struct error err = ERROR_INIT;
-
-	(void)error_set(&err, ENOSYS,
-	    "build: images of Debian and busybox cannot be made by this "
-	    "version; import one that was made elsewhere");
-	return failed(&err);
 }

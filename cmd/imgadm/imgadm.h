@@ -13,7 +13,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* name, arguments, one line of help */
 #define IMGADM_COMMANDS(X)                                                    \
-	X(build, "debian-12 | busybox",                                       \
+	X(build, "[-q] [-s MiB] busybox | debian-12",                         \
 	    "make an image of Debian, or a small one")                        \
 	X(create,                                                             \
 	    "[-n name] [-v version] [-u uuid] [-o os] [-d description] zone", \
@@ -52,6 +52,8 @@ IMGADM_COMMANDS(X)
 int failed(const struct error *err);
 int usage(const struct command *c, const char *why);
 int print(struct buf *b);
+/* Import with a bar, print what it is; the exit status. */
+int bring_in(struct command *c, const struct image_import *what, bool quiet);
 /* "1.5 GiB", "512 MiB": at most 16 bytes with its NUL */
 void human_size(uint64_t bytes, char *buf, size_t size);
 

@@ -495,3 +495,36 @@ web               1.2" ]
 	diff <(img help | awk 'NR > 1 { print $1 }' | sort -u) \
 		<(sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' "$page" | sort -u)
 }
+
+# What builders are told and what they leave; the real ones need a mirror.
+@test "build takes in what a builder makes, and leaves nothing of it" {
+	export ZHYVE_BUILDERS=$PWD/b TMPDIR=$PWD/tmp
+	mkdir b tmp
+	cat >b/busybox <<-EOS
+		#!/bin/sh
+		[ "\$2" = 96 ] || exit 1
+		cp $F/d.raw "\$1/disk.raw"
+		printf '{"v": 2, "uuid": "$U", "name": "busybox", "version": "1", "os": "linux", "type": "zvol", "image_size": 8}' >"\$1/manifest.json"
+	EOS
+	cat >b/debian-12 <<-'EOS'
+		#!/bin/sh
+		echo "no mirror" >&2
+		exit 1
+	EOS
+	chmod +x b/*
+	run img build -s 96 busybox
+	[ "$output" = "image $U: busybox 1" ]
+	is_right "$F/d.raw"
+	run img build -q debian-12
+	[ "$status" -eq 1 ]
+	[ "$output" = "no mirror
+imgadm: build: debian-12 has failed" ]
+	rm b/busybox
+	run img build busybox
+	[ "$status" -eq 1 ]
+	[[ $output = *"b/busybox: No such file or directory"* ]]
+	run img build slackware
+	[ "$status" -eq 2 ]
+	[ -z "$(ls tmp)" ]
+	holds $U.json $U.raw
+}

@@ -179,8 +179,23 @@ link_net_info(struct link_net *net, const char *ifname,
 struct wish {
 	const char *alias, *address;
 	unsigned mtu;
-	bool up, quiet; /* quiet: no IPv6 addresses of the host's on it */
+	bool up;
 };
+
+/*
+ * No IPv6 address of the host's on it. A host without IPv6, or an interface too
+ * small for it, is quiet already and refuses to be told.
+ */
+static void
+make_quiet(struct link_net *net, struct rtnl_link *link)
+{
+	struct rtnl_link *c = rtnl_link_alloc();
+
+	if (c != NULL &&
+	    rtnl_link_inet6_set_addr_gen_mode(c, IN6_ADDR_GEN_MODE_NONE) >= 0)
+		(void)rtnl_link_change(net->sk, link, c, 0);
+	rtnl_link_put(c);
+}
 
 static int
 change(struct link_net *net, struct rtnl_link *link, const struct wish *w,
@@ -199,10 +214,6 @@ change(struct link_net *net, struct rtnl_link *link, const struct wish *w,
 		if (rc == 0)
 			rtnl_link_set_addr(c, addr);
 	}
-	if (rc == 0 && w->quiet)
-		/* without IPv6 there is nothing to be quiet about */
-		(void)rtnl_link_inet6_set_addr_gen_mode(
-		    c, IN6_ADDR_GEN_MODE_NONE);
 	if (rc == 0 && w->up)
 		rtnl_link_set_flags(c, IFF_UP_BIT);
 	if (rc == 0 && w->address != NULL)
@@ -223,6 +234,8 @@ change_name(struct link_net *net, const char *ifname, const struct wish *w,
 	struct rtnl_link *link = NULL;
 	int rc = get_link(net, ifname, &link, err);
 
+	if (rc == 0 && w->address != NULL)
+		make_quiet(net, link);
 	if (rc == 0)
 		rc = change(net, link, w, err);
 	rtnl_link_put(link);
@@ -335,9 +348,7 @@ complete_bridge(struct link_net *net, const char *root,
     const struct nictag *tag, const char *name, unsigned mtu, struct error *err)
 {
 	char alias[160], is[160];
-	struct wish w = {
-		.alias = alias, .mtu = mtu, .up = true, .quiet = true
-	};
+	struct wish w = { .alias = alias, .mtu = mtu, .up = true };
 	struct rtnl_link *b = NULL;
 	int rc = get_link(net, name, &b, err);
 
@@ -351,8 +362,10 @@ complete_bridge(struct link_net *net, const char *root,
 		    "bridge (its alias is '%s', not '%s')",
 		    tag->name, name, is, alias);
 	else if (strcmp(is, alias) != 0 || rtnl_link_get_mtu(b) != mtu ||
-	    (rtnl_link_get_flags(b) & IFF_UP_BIT) == 0)
+	    (rtnl_link_get_flags(b) & IFF_UP_BIT) == 0) {
+		make_quiet(net, b);
 		rc = change(net, b, &w, err);
+	}
 	rtnl_link_put(b);
 	return rc;
 }
@@ -733,9 +746,7 @@ link_net_attach(struct link_net *net, const struct link_spec *spec,
 	const struct wish up = { .up = true };
 	const uint8_t *m = spec->mac;
 	char alias[160], address[24];
-	struct wish w = {
-		.alias = alias, .address = address, .mtu = mtu, .quiet = true
-	};
+	struct wish w = { .alias = alias, .address = address, .mtu = mtu };
 	int rc;
 
 	/* the host's side: of the guest's, above all that bridges choose */

@@ -22,6 +22,7 @@
 #include "tap.h"
 
 static struct link_net *net;
+static bool small_port;
 static char root[] = "/tmp/linknet.XXXXXX";
 
 static void
@@ -100,7 +101,7 @@ port(const char *zone, const char *name, uint8_t last, const char *bridge,
 	strcpy(s.name, name);
 	if (link_tap_queues(name, 1, fd, err) < 0)
 		tap_fail("%s", err->text);
-	rc = link_net_attach(net, &s, bridge, 1400, err);
+	rc = link_net_attach(net, &s, bridge, small_port ? 600 : 1400, err);
 	if (rc < 0)
 		fd_close(fd);
 	return rc;
@@ -229,6 +230,28 @@ a_stub(void)
 	end();
 }
 
+/* Below 1280 there is no IPv6 that could be told to be quiet. */
+static void
+a_small_stub(void)
+{
+	struct error err = ERROR_INIT;
+	char bridge[16];
+	unsigned mtu;
+	int fd = -1;
+
+	begin();
+	add_tag("small", NICTAG_STUB, "-", 600);
+	if (link_net_bridge(net, root, "small", bridge, &mtu, &err) < 0)
+		tap_fail("%s", err.text);
+	tap_check_int(mtu, 600);
+	small_port = true;
+	if (port("web", "z1_net0", 1, bridge, 1, &fd, &err) < 0)
+		tap_fail("%s", err.text);
+	tap_check_int(info_of("z1_net0").mtu, 600);
+	fd_close(&fd);
+	end();
+}
+
 static void
 set_address(const char *ifname)
 {
@@ -313,6 +336,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(a_port),
 	TAP_TEST(one_address_once),
 	TAP_TEST(a_stub),
+	TAP_TEST(a_small_stub),
 	TAP_TEST(a_link),
 	TAP_TEST(refused),
 };

@@ -24,6 +24,8 @@
 #define CHUNK 4096
 #define ROUNDS 16 /* chunks at a time, then it is the others' turn */
 #define TOKENS_MAX 16 /* changes at once */
+#define LONG_TIMES 4 /* what a long line costs its port */
+#define LONG_MAX UINT64_C(2000000000)
 #define QUIET_NS UINT64_C(2000000000)
 #define FACTS_NS UINT64_C(10000000000)
 #define STAMP_MAX 512
@@ -49,7 +51,8 @@ struct mdata_port {
 
 	unsigned tokens; /* changes that the guest may make now */
 	uint64_t writes; /* of the keys, when that was counted */
-	bool limited; /* it waits for a token */
+	uint64_t until_ns; /* no line before */
+	bool limited; /* it waits for a token, or for that */
 	bool awake; /* ticks are wanted */
 	uint64_t active_ns;
 	struct mdata_port_counters n;
@@ -229,18 +232,29 @@ count_writes(struct mdata_port *p)
 	wake(p);
 }
 
+/* A slow disk, or a large file: it is the others' time as well. */
+static void
+count_time(struct mdata_port *p, uint64_t began)
+{
+	uint64_t now = mevent_now_ns();
+
+	if (p->conf.long_ns > 0 && now - began >= p->conf.long_ns)
+		p->until_ns = now + MIN((now - began) * LONG_TIMES, LONG_MAX);
+}
+
 /* Bytes up to the end of a line at most. How many; 0: it has to wait. */
 static size_t
 feed_line(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
 {
 	const uint8_t *nl = memchr(data, '\n', n);
 	size_t len = nl != NULL ? (size_t)(nl - data) + 1 : n;
+	uint64_t began;
 
 	if (p->first == 0)
 		p->first = (char)data[0];
 	if (nl != NULL && wants_facts(p->first) && !p->skip &&
 	    !p->backlog.overlong) {
-		if (p->tokens == 0) {
+		if (p->tokens == 0 || now < p->until_ns) {
 			p->n.limited += !p->limited;
 			p->limited = true;
 			wake(p);
@@ -249,11 +263,13 @@ feed_line(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
 		if (!fresh(p))
 			return 0;
 	}
+	began = mevent_now_ns();
 	if (!p->skip)
 		(void)mdata_session_input(p->session, data, len, now);
 	p->fed += len;
 	if (nl == NULL)
 		return len;
+	count_time(p, began);
 	count_writes(p);
 	p->skip = p->once = false;
 	p->first = 0;
@@ -270,6 +286,7 @@ feed(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
 
 	while (n > 0 && p->ev != NULL && p->backlog.out_len == 0) {
 		len = feed_line(p, data, n, now);
+		now = mevent_now_ns();
 		if (len == 0)
 			return;
 		data += len;

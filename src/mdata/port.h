@@ -24,6 +24,7 @@
 struct mdata_port;
 
 #define MDATA_PORT_TICK_NS UINT64_C(125000000)
+#define MDATA_PORT_LONG_NS UINT64_C(10000000)
 
 struct mdata_port_conf {
 	struct mevent_loop *loop;
@@ -32,6 +33,11 @@ struct mdata_port_conf {
 	int config; /* ZONEPATH/config */
 	int zones; /* ROOT/etc/zones */
 	int backlog; /* a memfd (mdata/backlog.h) */
+	/*
+	 * A line that takes longer costs its port four times as long, so that
+	 * no guest takes all of the server's time; 0: never.
+	 */
+	uint64_t long_ns;
 	/* The facts are to be made anew: answer with mdata_port_facts(). */
 	void (*ask)(void *arg, const char *stamp);
 	/* For the operator: a sentence. */

@@ -158,6 +158,7 @@ say_zone(struct conn *c, const struct nvlist *msg, int *fds, size_t nfds,
     struct error *err)
 {
 	struct mdata_port_conf conf = { .loop = c->server->conf.loop,
+		.long_ns = MDATA_PORT_LONG_NS,
 		.ask = on_ask,
 		.note = on_note,
 		.wake = on_wake,

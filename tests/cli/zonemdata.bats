@@ -218,7 +218,7 @@ while time.monotonic() < end:
 ' &
 	flood=$!
 	md b '
-for i in range(30):
+for i in range(15):
     p.put("i", str(i).encode())
     p.get("i", str(i))
 '

@@ -29,6 +29,7 @@ static char dir_path[64], asked[512];
 static int dir, guest, ours, backlog;
 static bool prompt; /* facts are answered at once */
 static unsigned questions, wakes;
+static uint64_t long_ns; /* machines may be slow: none but where it matters */
 
 static void
 answer_facts(void)
@@ -73,6 +74,7 @@ serve(void)
 		.config = dup(dir),
 		.zones = dup(dir),
 		.backlog = dup(backlog),
+		.long_ns = long_ns,
 		.ask = on_ask,
 		.wake = on_wake };
 	struct error err = ERROR_INIT;
@@ -452,6 +454,35 @@ many_changes(void)
 	end();
 }
 
+/* Who takes the server's time waits for it: the others are served. */
+static void
+slow_lines(void)
+{
+	int lock;
+
+	long_ns = MDATA_PORT_LONG_NS;
+	begin();
+	long_ns = 0;
+	lock = openat(dir, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	tap_check_int(fd_lock_ofd(lock, true), 0);
+	/* it is tried for 20 ms */
+	tap_check(strstr(talk("V2 37 f0e72fba 0f1e2d3d PUT WTI5c2IzST0gWW13Z2RX"
+			      "VUs=\n"),
+		      " FAILURE ") != NULL);
+	close(lock);
+	tap_check_str(talk("GET nope\n"), "");
+	tap_check_int(mdata_port_counters(port)->limited, 1);
+	for (int i = 0; i < 600; i++) {
+		usleep(20000);
+		tap_check(mdata_port_tick(port, mevent_now_ns()));
+		run();
+		if (mdata_port_session_counters(port)->requests == 2)
+			break;
+	}
+	tap_check_str(hear(), "NOTFOUND\n");
+	end();
+}
+
 static void
 quiet_gives_back(void)
 {
@@ -521,6 +552,7 @@ static const struct tap_test tests[] = { TAP_TEST(talks), TAP_TEST(bytes),
 	TAP_TEST(mute), TAP_TEST(killed_in_a_line),
 	TAP_TEST(killed_before_an_answer), TAP_TEST(killed_in_an_answer),
 	TAP_TEST(too_long), TAP_TEST(longest), TAP_TEST(half_a_line),
-	TAP_TEST(many_changes), TAP_TEST(quiet_gives_back),
-	TAP_TEST(hostile_backlog), TAP_TEST(hang_up) };
+	TAP_TEST(many_changes), TAP_TEST(slow_lines),
+	TAP_TEST(quiet_gives_back), TAP_TEST(hostile_backlog),
+	TAP_TEST(hang_up) };
 TAP_MAIN(tests)

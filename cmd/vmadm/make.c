@@ -275,14 +275,20 @@ cmd_receive(struct command *c)
 	struct error err = ERROR_INIT;
 	char uuid[ZONE_UUID_LEN + 1];
 	cleanup_close int fd = -1;
-	const char *file;
-	int status;
+	const char *file = NULL;
+	bool trust = false;
+	int opt;
 
-	file = file_option(c, &status);
-	if (status == EXIT_OK && optind != c->argc)
-		status = usage(c, "takes no argument");
-	if (status != EXIT_OK)
-		return status;
+	while ((opt = getopt(c->argc, c->argv, "+Ff:")) != -1) {
+		if (opt == '?')
+			return usage(c, NULL);
+		if (opt == 'F')
+			trust = true;
+		else
+			file = optarg;
+	}
+	if (optind != c->argc)
+		return usage(c, "takes no argument");
 	if (file == NULL && isatty(STDIN_FILENO))
 		return usage(c,
 		    "the stream comes on standard input, which is a terminal; "
@@ -293,8 +299,8 @@ cmd_receive(struct command *c)
 		error_sys(&err, errno, "%s", file);
 		return failed(c, &err);
 	}
-	if (vm_receive(c->admin, file != NULL ? fd : STDIN_FILENO, uuid, &err) <
-	    0)
+	if (vm_receive(c->admin, file != NULL ? fd : STDIN_FILENO, trust, uuid,
+		&err) < 0)
 		return failed(c, &err);
 	return done("received VM %s", uuid);
 }

@@ -51,7 +51,7 @@ struct command {
 	    "find VMs by their properties")                                   \
 	X("reboot", reboot, true, "reboot [-F] [-t seconds] uuid",            \
 	    "shut down and start again; -F does not ask the guest")           \
-	X("receive", receive, false, "receive [-f file]",                     \
+	X("receive", receive, false, "receive [-F] [-f file]",                \
 	    "make a VM of what send wrote")                                   \
 	X("reprovision", reprovision, true, "reprovision uuid [-f file]",     \
 	    "give a VM another boot disk, of an image")                       \

@@ -104,8 +104,11 @@ int vm_snapshot_delete(
 
 /* Of a VM that does not run; to any descriptor. */
 int vm_send(struct admin *a, const struct vm *vm, int fd, struct error *err);
-/* A failure leaves nothing. */
-int vm_receive(struct admin *a, int fd, char ret_uuid[ZONE_UUID_LEN + 1],
-    struct error *err);
+/*
+ * A failure leaves nothing. -EPERM: it names files or devices of this host,
+ * which nobody but a trusted sender may.
+ */
+int vm_receive(struct admin *a, int fd, bool trust,
+    char ret_uuid[ZONE_UUID_LEN + 1], struct error *err);
 
 #endif

@@ -28,6 +28,7 @@ struct receive {
 	char path[ADMIN_PATH]; /* ZONEPATH on this host */
 	int disk; /* that DATA goes to; -1: none */
 	uint64_t size; /* of it */
+	bool trust; /* it may name paths of this host */
 	struct error *err;
 };
 
@@ -44,6 +45,61 @@ unexpected(const struct receive *r)
 	    "the stream is damaged: record %ju is none of those that may be "
 	    "there",
 	    (uintmax_t)r->s.records);
+}
+
+/* ---- what of this host it would reach ---- */
+
+static int
+reaches(struct receive *r, const char *what, const char *path)
+{
+	return error_set(r->err, EPERM,
+	    "%s: '%.160s' is something of this host: a stream could say "
+	    "anything; receive it with -F if you trust the sender",
+	    what, path);
+}
+
+/* Files and devices that are not of the VM's own making. */
+static int
+check_resources(struct receive *r)
+{
+	static const char *const types[] = { "fs", "dataset", "device",
+		"disk" };
+	struct volume_id id;
+	const char *path;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < zone_conf_count(r->conf); i++) {
+		const struct zone_res *res = zone_conf_at(r->conf, i);
+		const struct zone_rtype *t = zone_res_type(res);
+
+		for (size_t k = 0; rc == 0 && k < ARRAY_LEN(types); k++) {
+			if (strcmp(t->name, types[k]) != 0)
+				continue;
+			path = zone_res_value(res, t->props, 0)->text[0];
+			if (k < 2 || volume_parse(path, &id) < 0 ||
+			    strcmp(id.zone, r->uuid) != 0)
+				rc = reaches(r, t->name, path);
+		}
+	}
+	return rc;
+}
+
+static int
+check_paths(struct receive *r)
+{
+	static const char *const rows[][2] = { { "guest", "kernel" },
+		{ "guest", "initrd" }, { "lpc", "bootrom" }, { "lpc", "com1" },
+		{ "lpc", "com2" }, { "lpc", "com3" }, { "lpc", "com4" },
+		{ "cloud-init", "source" }, { "cloud-init", "password" },
+		{ "cloud-init", "sshkey" } };
+	const char *v;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		v = zone_conf_lookup(r->conf, rows[i][0], rows[i][1]);
+		if (v != NULL && v[0] == '/' && strcmp(v, "/dev/zconsole") != 0)
+			return reaches(r, rows[i][1], v);
+	}
+	return 0;
 }
 
 /* ---- the configuration ---- */
@@ -77,6 +133,10 @@ adopt(struct receive *r)
 		    r->a, zonepath, zonepath, r->path, sizeof(r->path), r->err);
 	if (rc == 0)
 		rc = vm_verify(r->a, r->conf, r->err);
+	if (rc == 0 && !r->trust)
+		rc = check_resources(r);
+	if (rc == 0 && !r->trust)
+		rc = check_paths(r);
 	if (rc == 0)
 		rc = zone_store_conflict(r->a->store, r->name, r->conf, r->err);
 	return rc;
@@ -302,10 +362,10 @@ receive(struct receive *r)
 }
 
 int
-vm_receive(struct admin *a, int fd, char ret_uuid[ZONE_UUID_LEN + 1],
-    struct error *err)
+vm_receive(struct admin *a, int fd, bool trust,
+    char ret_uuid[ZONE_UUID_LEN + 1], struct error *err)
 {
-	struct receive r = { .a = a, .disk = -1, .err = err };
+	struct receive r = { .a = a, .disk = -1, .trust = trust, .err = err };
 	int rc;
 
 	buf_init(&r.b, STREAM_RECORD_MAX + 1);

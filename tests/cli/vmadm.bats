@@ -308,7 +308,7 @@ vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" upd
 	HERE_ROOT=$ROOT ROOT=$PWD/other
 	for cut in 0 15 16 100 5000 1000000 $(($(stat -c %s stream) - 1)); do
 		head -c "$cut" stream >cut
-		refused 1 "vmadm: receive: *" receive -f cut
+		refused 1 "vmadm: receive: *" receive -F -f cut
 		no_trace
 	done
 	python3 - <<'END'
@@ -320,16 +320,18 @@ for i, at in enumerate((9, 20, 300, 200000, len(d) - 3)):
 open("long", "wb").write(d + b"x")
 END
 	for f in flip0 flip1 flip2 flip3 flip4 long; do
-		refused 1 "vmadm: receive: *" receive -f $f
+		refused 1 "vmadm: receive: *" receive -F -f $f
 		no_trace
 	done
-	vm receive <stream
+	refused 1 "vmadm: receive: kernel: '$GUESTS/idle.elf' is something of this host: *-F*" receive -f stream
+	no_trace
+	vm receive -F <stream
 	vm get "$ID" | grep -v -e zonedid -e last_modified | diff one -
 	for d in disk0 disk1; do
 		cmp "$HERE_ROOT/var/lib/zhyve/zones/$ID/disks/$d" "$ROOT/var/lib/zhyve/zones/$ID/disks/$d"
 		[ "$(du -k "$ROOT/var/lib/zhyve/zones/$ID/disks/$d" | cut -f1)" -lt 4000 ]
 	done
-	refused 1 "vmadm: receive: *$ID*" receive -f stream
+	refused 1 "vmadm: receive: *$ID*" receive -F -f stream
 	vm update "$ID" remove_nics='["02:08:20:00:00:01"]'
 	vm start "$ID"
 	vm delete -F "$ID"
@@ -392,6 +394,54 @@ usage: *" list x
 	vm delete web
 	no_trace
 	[ ! -e "$ROOT/zones/web" ]
+}
+
+@test "a stream cannot reach files of the host" {
+	# what send refuses already is sent by somebody else's program
+	reached=0
+	for what in "add disk; set path=/etc/shadow; set readonly=true; end" \
+		"add device; set match=/etc/shadow; add property (name=model,value=\"virtio\"); add property (name=media,value=\"cdrom\"); end" \
+		"add fs; set dir=/x; set special=/etc; set type=lofs; end" \
+		"select lpc; set bootrom=/etc/shadow; end" \
+		"add attr; set name=com3; set type=string; set value=/dev/mem; end" \
+		"add guest; set initrd=/etc/shadow; end" \
+		"add disk; set path=/dev/zvol/rdsk/zones/$U/disk0; set readonly=true; end"; do
+		echo '{"brand": "bhyve", "autoboot": false, "disks": [{"size": 1}]}' | vm create
+		ID=$(vm lookup -1)
+		cfg -z "$ID" "$what"
+		vm send "$ID" >stream
+		mkdir other
+		ROOT=$PWD/other refused 1 "vmadm: receive: * is something of this host: *" receive -f stream
+		ROOT=$PWD/other no_trace
+		rm -r other
+		vm delete "$ID"
+		reached=$((reached + 1))
+	done
+	[ "$reached" -eq 7 ]
+}
+
+@test "provisioning: somebody works on it" {
+	make a
+	adm -z "$ID" mark incomplete
+	[ "$(vm list -p -o state)" = incomplete ]
+	python3 - "$ROOT/run/zhyve/$ID/admin.lock" <<'END' &
+import fcntl, struct, sys, time
+f = open(sys.argv[1], "a")
+fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+open("held", "w")
+time.sleep(30)
+END
+	holder=$!
+	for _ in $(seq "$WAIT"); do
+		[ ! -e held ] || break
+		sleep 0.1
+	done
+	[ "$(vm list -p -o state)" = provisioning ]
+	refused 1 "vmadm: delete: another command works on zone '$ID'; try again when it is done" delete "$ID"
+	kill $holder
+	wait $holder || true
+	vm delete "$ID"
+	no_trace
 }
 
 @test "no terminal for JSON or streams" {

@@ -351,10 +351,11 @@ serve_once(struct unet *un)
 		un->fds[0].revents = 0;
 	if (un->fds[0].revents & (POLLOUT | POLLHUP | POLLERR))
 		flush(un);
+	/* before the guest's frames: it sets the library's clock */
+	un->lib.poll(un->slirp, n < 0, get_revents, un);
 	if ((un->fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
 	    !take_frames(un, (un->fds[0].revents & POLLHUP) != 0))
 		return 1;
-	un->lib.poll(un->slirp, n < 0, get_revents, un);
 	run_timers(un);
 	return 0;
 }

@@ -377,6 +377,46 @@ slow_guest(void)
 	stop(&n);
 }
 
+/* A configured IPv6 network: its gateway answers to neighbour discovery. */
+static void
+answers_ipv6(void)
+{
+	struct error err = ERROR_INIT;
+	uint8_t f[128], got[2048];
+	struct unet_conf c;
+	struct net n;
+	int pair[2];
+	size_t len;
+
+	unet_conf_init(&c);
+	tap_check_int(unet_conf_address(&c, "fd00::15/64", &err), 0);
+	tap_check_int(unet_conf_settle(&c, &err), 0);
+	if (unet_open(&c, &n.un, &err) != 0)
+		tap_fail("%s", err.text);
+	tap_check_int(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	n.guest = pair[0];
+	n.host = pair[1];
+	tap_check_int(pthread_create(&n.thread, NULL, serve, &n), 0);
+	put(f,
+	    "3333ff000002 020000000001 86dd 60000000 00203aff " V6(15) " ff0200"
+								       "0000000"
+								       "0000000"
+								       " 0001ff"
+								       "000002 "
+								       "87007d8"
+								       "3 "
+								       "0000000"
+								       "0 " V6(
+									   02) " 0101 020000000001",
+	    &len);
+	tap_check_int(send(n.guest, f, len, 0), (ssize_t)len);
+	do {
+		tap_check(recv(n.guest, got, sizeof(got), 0) > 0);
+	} while (load_be16(got + 12) != 0x86dd || got[54] != 136);
+	tap_check_mem(got + 62, f + 62, 16);
+	stop(&n);
+}
+
 /* A UDP socket on the loopback of a network namespace of this test. */
 static int
 own_loopback(uint16_t *ret_port)
@@ -460,6 +500,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(sizes),
 	TAP_TEST(passing),
 	TAP_TEST(answers),
+	TAP_TEST(answers_ipv6),
 	TAP_TEST(first_answer),
 	TAP_TEST(no_frames),
 	TAP_TEST_TIMEOUT(gone, 60),

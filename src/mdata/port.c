@@ -45,7 +45,7 @@ struct mdata_port {
 
 	bool known; /* there are facts */
 	bool asked; /* for newer ones */
-	uint64_t asked_ns;
+	uint64_t answer_ns; /* until when an answer is waited for */
 	char *stamp; /* of the facts; NULL: of none */
 	bool once; /* they will do for the next line, whatever the stamp is */
 
@@ -117,7 +117,7 @@ fresh(struct mdata_port *p)
 	    !foreign(p))
 		return true;
 	p->asked = true;
-	p->asked_ns = mevent_now_ns();
+	p->answer_ns = mevent_now_ns() + FACTS_NS;
 	p->n.facts++;
 	wake(p);
 	p->conf.ask(p->conf.arg, stamp);
@@ -446,7 +446,7 @@ mdata_port_no_facts(struct mdata_port *p)
 		return;
 	/* without any, the guest waits, and they are asked for once more */
 	if (!p->known) {
-		p->asked_ns = mevent_now_ns() - FACTS_NS + QUIET_NS;
+		p->answer_ns = mevent_now_ns() + QUIET_NS;
 		return;
 	}
 	p->asked = false;
@@ -459,7 +459,7 @@ mdata_port_no_facts(struct mdata_port *p)
 static void
 time_out(struct mdata_port *p, uint64_t now)
 {
-	if (!p->asked || now < p->asked_ns || now - p->asked_ns < FACTS_NS)
+	if (!p->asked || now < p->answer_ns)
 		return;
 	p->asked = false;
 	p->once = p->known;

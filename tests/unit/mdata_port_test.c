@@ -276,6 +276,34 @@ mute(void)
 	tap_check(mdata_port_tick(port, later));
 	run();
 	tap_check_str(hear(), "NOTFOUND\n");
+	/* nor can they be made: at once with those that are there */
+	put_file("z1.xml", "<zone>33</zone>");
+	tap_check_str(talk("GET nope\n"), "");
+	mdata_port_no_facts(port);
+	run();
+	tap_check_str(hear(), "NOTFOUND\n");
+	end();
+}
+
+/* A configuration that cannot be understood, from the start. */
+static void
+no_facts(void)
+{
+	uint64_t now;
+
+	begin();
+	prompt = false;
+	tap_check_str(talk("GET sdc:uuid\n"), "");
+	tap_check_int(questions, 1);
+	now = mevent_now_ns();
+	mdata_port_no_facts(port);
+	tap_check(mdata_port_tick(port, now + UINT64_C(1000000000)));
+	tap_check_int(questions, 1);
+	tap_check(mdata_port_tick(port, now + UINT64_C(3000000000)));
+	tap_check_int(questions, 2);
+	answer_facts();
+	run();
+	tap_check_str(hear(), "SUCCESS\n" UUID "\n.\n");
 	end();
 }
 
@@ -549,7 +577,7 @@ hang_up(void)
 
 static const struct tap_test tests[] = { TAP_TEST(talks), TAP_TEST(bytes),
 	TAP_TEST(edits), TAP_TEST(late_facts), TAP_TEST(never_right),
-	TAP_TEST(mute), TAP_TEST(killed_in_a_line),
+	TAP_TEST(mute), TAP_TEST(no_facts), TAP_TEST(killed_in_a_line),
 	TAP_TEST(killed_before_an_answer), TAP_TEST(killed_in_an_answer),
 	TAP_TEST(too_long), TAP_TEST(longest), TAP_TEST(half_a_line),
 	TAP_TEST(many_changes), TAP_TEST(slow_lines),

@@ -479,6 +479,26 @@ END
 	done
 }
 
+@test "killed while it updates a VM: old or new" {
+	for after in 1 2 4 7 11 16; do
+		make a "\"uuid\": \"$U\"" '"disks": [{"size": 1}]'
+		"$BUILD/cmd/vmadm/vmadm" -R "$ROOT" update "$U" alias=b add_disks='[{"size": 2}]' \
+			set_customer_metadata='{"k": "v"}' 2>/dev/null &
+		maker=$!
+		sleep "0.00$after"
+		kill -9 $maker 2>/dev/null || true
+		wait $maker 2>/dev/null || true
+		case $(vm list -p -o alias,disks.*.size) in
+		a:1 | b:1,2) ;;
+		*) vm get "$U" && return 1 ;;
+		esac
+		cfg -z "$U" verify
+		vm update "$U" ram=40
+		vm delete "$U"
+		no_trace
+	done
+}
+
 @test "killed while it makes a VM: delete removes what is there" {
 	for after in 1 2 4 6 8 11 15 20 30; do
 		echo "{\"brand\":\"bhyve\",\"uuid\":\"$U\",\"autoboot\":false,\"disks\":[{\"size\":1},{\"size\":1}],

@@ -216,11 +216,11 @@ read_text(const char *path, struct buf *b, struct error *err)
 	    : error_set(err, EINVAL, "%s: it has NUL bytes", path);
 }
 
-static int
-parse_copy(const struct buf *b, const char *path, struct nictags *ret,
-    struct error *err)
+int
+nictags_parse(
+    const char *text, const char *path, struct nictags *ret, struct error *err)
 {
-	cleanup_free char *copy = alloc_strdup((const char *)b->data);
+	cleanup_free char *copy = alloc_strdup(text);
 	struct nictags tags = { NULL };
 	int rc;
 
@@ -247,7 +247,7 @@ nictags_read(const char *root, struct nictags *ret, struct error *err)
 	buf_init(&b, FILE_MAX);
 	rc = read_text(path, &b, err);
 	if (rc == 0)
-		rc = parse_copy(&b, path, ret, err);
+		rc = nictags_parse((const char *)b.data, path, ret, err);
 	buf_fini(&b);
 	return rc;
 }
@@ -358,7 +358,7 @@ change_text(const char *path, const struct buf *old, enum change what,
 	bool there;
 	int rc;
 
-	rc = parse_copy(old, path, &tags, err);
+	rc = nictags_parse((const char *)old->data, path, &tags, err);
 	if (rc < 0)
 		return rc;
 	there = nictags_find(&tags, tag->name) != NULL;

@@ -41,6 +41,9 @@ int nictag_check(const struct nictag *tag, struct error *err);
 /* Name of the bridge that zones are attached to. */
 void nictag_bridge(const struct nictag *tag, char ret[16]);
 
+/* A file's text; path: what errors call it. */
+int nictags_parse(
+    const char *text, const char *path, struct nictags *ret, struct error *err);
 /* root: as of the zones' store. An absent file is an empty one. */
 int nictags_read(const char *root, struct nictags *ret, struct error *err);
 void nictags_free(struct nictags *tags);

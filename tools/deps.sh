@@ -8,7 +8,7 @@ packages='
 	liburing-dev libslirp-dev libglib2.0-dev libseccomp-dev
 	libxml2-dev libedit-dev zlib1g-dev
 	libnl-route-3-dev libbpf-dev libelf-dev libnftables-dev
-	libjansson-dev libcurl4-openssl-dev libssl-dev libzstd-dev liblzma-dev
+	libjansson-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libzstd-dev liblzma-dev
 	acpica-tools binutils
 	ovmf seabios mtools dosfstools fdisk uidmap memtest86+ mmdebstrap e2fsprogs openssl perl
 	bats clang-format cppcheck mandoc

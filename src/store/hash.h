@@ -9,7 +9,10 @@
 #define HASH_TEXT 65 /* of sha256, with its NUL */
 
 struct hash;
-/* "sha256" or "sha1". NULL: out of memory, or no such digest. */
+/*
+ * "sha256", "sha1", "xxh128". The last finds damage, ten times as fast, but no
+ * ill will. NULL: out of memory, or no such digest.
+ */
 struct hash *hash_new(const char *name);
 void hash_free(struct hash *h); /* NULL is allowed */
 void hash_add(struct hash *h, const void *data, size_t n);

@@ -407,18 +407,18 @@ image_sweep(const char *root)
 
 /* ---- checking ---- */
 
-static int
-hash_file(int fd, uint64_t size, image_progress_fn progress, void *arg,
-    char text[static HASH_TEXT])
+int
+image_hash(int fd, const char *algorithm, uint64_t size,
+    image_progress_fn progress, void *arg, char *text)
 {
 	struct image_progress now = { .total = size };
-	struct hash *h = hash_new("sha256");
+	struct hash *h = hash_new(algorithm);
 	uint8_t *chunk = alloc_bytes(CHUNK);
 	ssize_t n = 1;
 	int rc = h == NULL || chunk == NULL ? -ENOMEM : 0;
 
 	while (rc == 0 && n > 0) {
-		n = fd_read_full(fd, chunk, CHUNK);
+		n = fd_pread_full(fd, chunk, CHUNK, (off_t)now.done);
 		if (n < 0)
 			rc = (int)n;
 		if (n > 0)
@@ -439,8 +439,8 @@ image_verify(const char *root, const char *uuid, image_progress_fn progress,
     void *arg, struct error *err)
 {
 	cleanup_close int fd = -1;
-	char path[STORE_PATH], text[HASH_TEXT];
-	struct image_claim claim;
+	char path[STORE_PATH], text[HASH_TEXT], want[HASH_TEXT];
+	uint64_t size = 0;
 	json_t *m = NULL;
 	struct stat st;
 	int rc;
@@ -450,25 +450,25 @@ image_verify(const char *root, const char *uuid, image_progress_fn progress,
 		rc = load(root, uuid, &m, err);
 	if (rc < 0)
 		return rc;
-	manifest_claim(m, &claim);
+	rc = manifest_disk(m, want, &size);
 	json_decref(m);
+	if (rc < 0)
+		return error_set(err, EINVAL,
+		    "image %s: its manifest has no hash of the disk", uuid);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return error_sys(err, errno, "%s", path);
-	if (claim.algorithm == NULL)
-		return error_set(
-		    err, EINVAL, "image %s: its manifest has no hash", uuid);
-	if ((uint64_t)st.st_size != claim.size)
+	if ((uint64_t)st.st_size != size)
 		return error_set(err, EINVAL,
 		    "image %s: its disk has %ju bytes, it should have %ju",
-		    uuid, (uintmax_t)st.st_size, (uintmax_t)claim.size);
-	rc = hash_file(fd, claim.size, progress, arg, text);
+		    uuid, (uintmax_t)st.st_size, (uintmax_t)size);
+	rc = image_hash(fd, "xxh128", size, progress, arg, text);
 	if (rc < 0)
 		return error_sys(err, -rc, "%s", path);
-	if (strcmp(text, claim.hash) != 0)
+	if (strcmp(text, want) != 0)
 		return error_set(err, EINVAL,
-		    "image %s: the %s of its disk is %s, it should be %s: "
+		    "image %s: the xxh128 of its disk is %s, it should be %s: "
 		    "delete it and import it again",
-		    uuid, claim.algorithm, text, claim.hash);
+		    uuid, text, want);
 	return 0;
 }

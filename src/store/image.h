@@ -2,8 +2,9 @@
  * Images: disks to make zones' disks of. ROOT/var/lib/zhyve/images holds
  * UUID.json, the manifest (as imgadm's of SmartOS: v, uuid, name, version, os,
  * type zvol, published_at, description, files [{sha256, size, compression}],
- * image_size in MiB, requirements), and UUID.raw, the disk, sparse; 'files' is
- * about UUID.raw then. An image is there when its manifest is, which comes
+ * image_size in MiB, requirements; of our own: disk {xxh128, size}), and
+ * UUID.raw, the disk, sparse. 'files' is about the file that was imported, its
+ * hash if that was checked. An image is there when its manifest is, which comes
  * last: both synced, or nothing.
  *
  * What an import leaves that was killed: UUID.new, the disk as far as it came

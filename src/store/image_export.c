@@ -28,7 +28,6 @@ struct export
 	image_progress_fn progress;
 	void *arg;
 	struct image_progress now;
-	struct image_claim claim; /* of the disk */
 };
 
 static int
@@ -78,19 +77,18 @@ pack(struct export *x)
 	return rc;
 }
 
-/* As it is: blocks are shared, or holes stay, and its hash is known. */
+/* As it is: blocks are shared, or holes stay. */
 static int
-copy_plain(struct export *x, const struct image_claim *claim,
-    char hash[static HASH_TEXT])
+copy_plain(struct export *x, char hash[static HASH_TEXT])
 {
 	int rc = copy_disk(x->in, x->out);
 
+	x->written = x->now.total;
 	if (rc == 0 && fsync(x->out) != 0)
 		rc = -errno;
-	if (rc == 0)
-		x->written = claim->size;
-	str_format(hash, HASH_TEXT, "%s", claim->hash);
-	return rc;
+	return rc < 0 ? rc
+		      : image_hash(x->in, "sha256", x->now.total, x->progress,
+			    x->arg, hash);
 }
 
 static int
@@ -122,9 +120,7 @@ pack_to(struct export *x, const char *path, const char *half,
 {
 	int rc;
 
-	rc = x->codec->magic_n == 0 && x->claim.algorithm != NULL
-	    ? copy_plain(x, &x->claim, hash)
-	    : pack_all(x, hash);
+	rc = x->codec->magic_n == 0 ? copy_plain(x, hash) : pack_all(x, hash);
 	if (rc == 0 &&
 	    renameat2(AT_FDCWD, half, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
 		rc = -errno;
@@ -141,7 +137,7 @@ write_manifest(const struct image_info *i, const struct export *x,
 
 	rc = manifest_parse(i->manifest, strlen(i->manifest), &m, err);
 	if (rc == 0 &&
-	    (manifest_set_file(m, hash, x->written, x->codec->name, i->size) <
+	    (manifest_set_file(m, "sha256", hash, x->written, x->codec->name) <
 		    0 ||
 		(text = manifest_text(m)) == NULL))
 		rc = error_sys(err, ENOMEM, "manifest");
@@ -179,16 +175,11 @@ static int export(const char *root, const struct image_info *i,
     struct export *x, const struct names *n, struct error *err)
 {
 	char path[STORE_PATH], hash[HASH_TEXT];
-	json_t *m = NULL;
 	int rc;
 
 	rc = image_path(root, i->uuid, path, sizeof(path), err);
-	if (rc == 0)
-		rc = manifest_parse(i->manifest, strlen(i->manifest), &m, err);
 	if (rc < 0)
 		return rc;
-	manifest_claim(m, &x->claim);
-	json_decref(m);
 	x->in = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (x->in < 0)
 		return error_sys(err, errno, "%s", path);

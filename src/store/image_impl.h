@@ -22,6 +22,10 @@ bool image_uuid_ok(const char *uuid);
 /* Remove what killed imports left that nobody could ever use. */
 void image_sweep(const char *root);
 
+/* Of all of a file; text: HASH_TEXT bytes. */
+int image_hash(int fd, const char *algorithm, uint64_t size,
+    image_progress_fn progress, void *arg, char *text);
+
 /* ---- manifests (image_manifest.c) ---- */
 
 /* What a manifest says of the file that is imported. */
@@ -35,9 +39,13 @@ int manifest_parse(const char *text, size_t n, json_t **ret, struct error *err);
 void manifest_claim(const json_t *m, struct image_claim *ret);
 int manifest_make(const struct image_import *im, const char *uuid, json_t **ret,
     struct error *err);
-/* Its file is of that hash, size and compression; disk: bytes. */
-int manifest_set_file(json_t *m, const char *hash, uint64_t size,
-    const char *compression, uint64_t disk);
+/* Its file is of that hash (algorithm NULL: unknown), size and compression. */
+int manifest_set_file(json_t *m, const char *algorithm, const char *hash,
+    uint64_t size, const char *compression);
+/* Its disk has that xxh128 and size; and what is said of it. -ENOENT */
+int manifest_set_disk(json_t *m, const char *hash, uint64_t size);
+int
+manifest_disk(const json_t *m, char hash[static HASH_TEXT], uint64_t *ret_size);
 int manifest_info(const json_t *m, struct image_info *ret);
 /* The caller frees; NULL: out of memory. With a newline at the end. */
 char *manifest_text(const json_t *m);
@@ -109,8 +117,10 @@ struct pump {
 	image_progress_fn progress;
 	void *arg;
 	/* results */
-	char hash[HASH_TEXT]; /* of the disk, sha256 */
+	char hash[HASH_TEXT]; /* of the disk, xxh128 */
 	uint64_t size; /* of the disk */
+	uint64_t fetched; /* bytes of the source */
+	const char *compression; /* of the source */
 };
 int pump_run(struct pump *p, struct error *err);
 

@@ -182,8 +182,9 @@ publish(struct import *i, const struct pump *p, struct error *err)
 	char *text = NULL;
 	int rc;
 
-	if (manifest_set_file(i->manifest, p->hash, p->size, "none", p->size) <
-		0 ||
+	if (manifest_set_file(i->manifest, i->claim.algorithm, i->claim.hash,
+		p->fetched, p->compression) < 0 ||
+	    manifest_set_disk(i->manifest, p->hash, p->size) < 0 ||
 	    (text = manifest_text(i->manifest)) == NULL)
 		return error_sys(err, ENOMEM, "manifest");
 	rc = rename(i->half, i->raw) == 0 ? 0

@@ -266,17 +266,45 @@ manifest_make(const struct image_import *im, const char *uuid, json_t **ret,
 }
 
 int
-manifest_set_file(json_t *m, const char *hash, uint64_t size,
-    const char *compression, uint64_t disk)
+manifest_set_file(json_t *m, const char *algorithm, const char *hash,
+    uint64_t size, const char *compression)
 {
-	json_t *files = json_pack("[{s:s, s:I, s:s}]", "sha256", hash, "size",
-	    (json_int_t)size, "compression", compression);
+	json_t *f = json_pack(
+	    "{s:I, s:s}", "size", (json_int_t)size, "compression", compression);
+	json_t *files = json_pack("[o]", f);
 
-	if (files == NULL || json_object_set_new(m, "files", files) != 0 ||
-	    json_object_set_new(m, "image_size",
-		json_integer((json_int_t)((disk + MiB - 1) / MiB))) != 0)
+	if (files == NULL || json_object_set_new(m, "files", files) != 0)
+		return -ENOMEM;
+	if (algorithm != NULL &&
+	    json_object_set_new(f, algorithm, json_string(hash)) != 0)
 		return -ENOMEM;
 	return 0;
+}
+
+int
+manifest_set_disk(json_t *m, const char *hash, uint64_t size)
+{
+	json_t *disk =
+	    json_pack("{s:s, s:I}", "xxh128", hash, "size", (json_int_t)size);
+
+	if (disk == NULL || json_object_set_new(m, "disk", disk) != 0 ||
+	    json_object_set_new(m, "image_size",
+		json_integer((json_int_t)((size + MiB - 1) / MiB))) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int
+manifest_disk(const json_t *m, char hash[static HASH_TEXT], uint64_t *ret_size)
+{
+	const json_t *disk = json_object_get(m, "disk");
+	const char *h = json_string_value(json_object_get(disk, "xxh128"));
+	json_int_t size = json_integer_value(json_object_get(disk, "size"));
+
+	if (!is_hex(h, 32) || size <= 0)
+		return -ENOENT;
+	*ret_size = (uint64_t)size;
+	return str_format(hash, HASH_TEXT, "%s", h);
 }
 
 char *

@@ -377,6 +377,7 @@ unpack_block(struct unpack *u, const struct ring_block *b)
 
 	if (b != NULL && u->codec == NULL) {
 		u->codec = codec_detect(b->data, b->n);
+		u->w->p->compression = u->codec->name;
 		u->state = u->codec->decode();
 		if (u->state == NULL)
 			return fail(
@@ -533,7 +534,7 @@ pump_run(struct pump *p, struct error *err)
 		ring_fini(&w.source);
 		return error_sys(err, -rc, "%s", p->name);
 	}
-	w.disk_hash = hash_new("sha256");
+	w.disk_hash = hash_new("xxh128");
 	if (p->claim->algorithm != NULL)
 		w.source_hash = hash_new(p->claim->algorithm);
 	if (w.disk_hash == NULL ||
@@ -544,6 +545,7 @@ pump_run(struct pump *p, struct error *err)
 		run_threads(&w);
 		rc = finish(&w, err);
 	}
+	p->fetched = w.fetched;
 	hash_free(w.disk_hash);
 	hash_free(w.source_hash);
 	ring_fini(&w.source);

@@ -94,15 +94,15 @@ mode() {
 
 @test "the manifest of what is there" {
 	img import -q -u $U -n web -v 1.2 -o linux -d "a server" "$F/d.raw.zst"
-	python3 - "$IMAGES/$U.json" "$(sha256sum <"$F/d.raw")" <<-'EOS'
+	python3 - "$IMAGES/$U.json" "$(stat -c %s "$F/d.raw.zst")" <<-'EOS'
 		import json, sys
 		m = json.load(open(sys.argv[1]))
 		assert m["uuid"] == "1d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
 		assert (m["name"], m["version"], m["os"]) == ("web", "1.2", "linux")
 		assert (m["v"], m["type"], m["image_size"]) == (2, "zvol", 8)
 		assert m["description"] == "a server"
-		assert m["files"] == [{"sha256": sys.argv[2][:64], "size": 8 << 20,
-		                       "compression": "none"}], m["files"]
+		assert m["files"] == [{"size": int(sys.argv[2]), "compression": "zstd"}], m["files"]
+		assert m["disk"]["size"] == 8 << 20 and len(m["disk"]["xxh128"]) == 32
 		assert m["requirements"] == {"brand": "bhyve"}
 	EOS
 	img get web | python3 -c "import json, sys; j = json.load(sys.stdin); assert j['manifest']['name'] == 'web' and j['size'] == 8 << 20 and j['used'] < 6 << 20"
@@ -244,7 +244,7 @@ web               1.2" ]
 @test "a disk that changed is told" {
 	img import -q -u $U -n web "$F/d.raw"
 	printf X | dd of="$IMAGES/$U.raw" bs=1 seek=5000000 conv=notrunc status=none
-	refuses "image $U: the sha256 of its disk is *, it should be *: delete it and import it again" verify web
+	refuses "image $U: the xxh128 of its disk is *, it should be *: delete it and import it again" verify web
 	truncate -s 4M "$IMAGES/$U.raw"
 	refuses "image $U: its disk has 4194304 bytes, it should have 8388608" verify
 	rm "$IMAGES/$U.raw"

@@ -196,6 +196,9 @@ field_text(const json_t *vm, const struct field *f)
 	text = b.len > 0 && buf_str(&b) != NULL ? alloc_strdup((char *)b.data)
 						: alloc_strdup("-");
 	buf_fini(&b);
+	/* a guest writes its metadata */
+	if (text != NULL)
+		str_harmless(text);
 	return text;
 }
 

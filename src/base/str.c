@@ -272,3 +272,14 @@ str_format(char *buf, size_t size, const char *fmt, ...)
 		buf[0] = '\0';
 	return -ENAMETOOLONG;
 }
+
+void
+str_harmless(char *text)
+{
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		else if ((unsigned char)p[0] == 0xc2 &&
+		    (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0)
+			p[0] = p[1] = '?';
+}

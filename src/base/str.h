@@ -52,6 +52,12 @@ int str_to_uuid(const char *s, uint8_t ret[16]); /* RFC 4122 byte order */
 const char *
 str_nearest(const char *name, const char *const *candidates, size_t n);
 
+/*
+ * For one line of a terminal: control characters (also those of two bytes, C1)
+ * become '?'.
+ */
+void str_harmless(char *text);
+
 /* Append "; did you mean 'x'?" to an error when near != NULL. */
 void error_add_hint(struct error *err, const char *near);
 

@@ -73,13 +73,15 @@ manifest_faults_json(const struct manifest_faults *f)
 
 /* ---- telling ---- */
 
-/* Any name, as JSON can have it: cut at a character's end, no control ones. */
+/* Any text, made harmless, cut at a character's end. */
 static json_t *
 json_text(const char *text)
 {
 	cleanup_free char *copy = alloc_strdup(text);
 	json_t *v = NULL;
 
+	if (copy != NULL)
+		str_harmless(copy);
 	for (size_t n = copy != NULL ? strlen(copy) : 0; copy != NULL; n--) {
 		copy[n] = '\0';
 		v = json_string(copy);

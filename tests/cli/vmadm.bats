@@ -372,6 +372,9 @@ END
 	[ "$(vm lookup -j -o alias ram=64 | tr -d ' \n')" = '[{"alias":"a"}]' ]
 	refused 2 "vmadm: list: filters are field=value or field=~re
 usage: *" list x
+	# a guest's metadata writes nothing on a terminal but text
+	vm update "$ID" set_customer_metadata='{"x": "a\u001b[2J\nb\u009bc"}'
+	[ "$(vm list -p -o customer_metadata.x alias=c)" = 'a?[2J?b??c' ]
 	# a damaged configuration hides nobody
 	echo broken >"$ROOT/etc/zones/$ID.xml"
 	[ "$(vm list -p -o uuid,state | grep -c "^$ID:stopped")" -eq 1 ]

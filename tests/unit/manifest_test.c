@@ -205,6 +205,25 @@ all_faults_in_one_answer(void)
 	json_decref(f);
 }
 
+/* A name goes to a terminal: it can write there, but nothing else. */
+static void
+names_are_made_harmless(void)
+{
+	const char *why;
+	json_t *f;
+
+	tap_check_int(
+	    faults_of("{\"brand\":\"bhyve\",\"a\\u001b[2J\\nb\\u009bc\":1}",
+		MANIFEST_CREATE, &f),
+	    -EINVAL);
+	why = json_string_value(json_array_get(json_object_get(f, "why"), 0));
+	tap_check_str(why, "a?[2J?b??c: there is no such property");
+	tap_check_str(json_string_value(json_array_get(
+			  json_object_get(f, "bad_properties"), 0)),
+	    "a?[2J?b??c");
+	json_decref(f);
+}
+
 static void
 json_is_bounded(void)
 {
@@ -697,6 +716,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(each_fault_is_named),
 	TAP_TEST(updates_are_checked),
 	TAP_TEST(all_faults_in_one_answer),
+	TAP_TEST(names_are_made_harmless),
 	TAP_TEST(json_is_bounded),
 	TAP_TEST_TIMEOUT(random_manifests_come_back, 60),
 	TAP_TEST_TIMEOUT(zones_of_zonecfg_are_vms, 60),

@@ -3,7 +3,7 @@
 
 BUILD = build
 
-.PHONY: all deps build demo check check-long lint bench format clean install
+.PHONY: all deps build demo demo-debian check check-long lint bench format clean install
 
 all: build
 
@@ -14,9 +14,13 @@ build: deps
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
 	@ninja -C $(BUILD)
 
-# A Linux guest to a shell on the serial console; type "poweroff" to leave.
+# A VM to its shell on the console; "poweroff -f" in it ends the demo.
 demo: build
 	@tools/demo.sh $(BUILD)
+
+# Debian with cloud-init, and a command in it by ssh.
+demo-debian: build
+	@tools/demo-debian.sh $(BUILD)
 
 # All tests; ends with "N passed, N failed, N skipped".
 check: deps

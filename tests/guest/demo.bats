@@ -1,11 +1,11 @@
 # make demo, on a terminal: without /dev/kvm, and ended in every way.
-# DEMO: tools/demo.sh; BUILD: the build folder; LINUX: folder made by
-# tools/kernel.sh; TYPED: typed.py.
+# DEMO: tools/demo.sh; BUILD: the build folder; DEMO_CACHE: folder made by
+# tools/image.sh; TYPED: typed.py.
 bats_require_minimum_version 1.5.0
 
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "zones need root"
-	[ -f "$LINUX/vmlinuz" ] || skip "no Debian kernel in $LINUX (tools/kernel.sh fetches it)"
+	[ -f "$DEMO_CACHE/manifest.json" ] || skip "no image in $DEMO_CACHE (tools/image.sh makes it, with the network)"
 	cd "$BATS_TEST_TMPDIR" || return 1
 	mkdir tmp
 	export TMPDIR=$PWD/tmp
@@ -44,12 +44,12 @@ typed() {
 	EOF
 	typed unshare -m sh no-kvm "$DEMO" "$BUILD" <<-'EOF'
 		see list of built-in commands
-		see guest#
+		see demo#
 		send echo $((6 * 7))-$(nproc)-cpus\r
 		see 42-2-cpus
 		send poweroff -f\r
 		see Zone halted
-		see zone is down: guest entered sleep state S5
+		see VM is down: guest entered sleep state S5
 	EOF
 	[ "$status" -eq 0 ]
 	grep -q "engine soft.*/dev/kvm" out
@@ -59,7 +59,7 @@ typed() {
 @test "closing the terminal powers the guest off" {
 	typed "$DEMO" "$BUILD" <<-'EOF'
 		see list of built-in commands
-		see guest#
+		see demo#
 		hangup
 	EOF
 	[ "$status" -eq 129 ]
@@ -75,7 +75,7 @@ typed() {
 	EOF
 	typed sh ended "$DEMO" "$BUILD" <<-'EOF'
 		see list of built-in commands
-		see guest#
+		see demo#
 		touch go
 		see Power down
 	EOF
@@ -84,7 +84,7 @@ typed() {
 }
 
 @test "a guest that does not listen is ended too" {
-	DEMO_GRACE=2 DEMO_CMDLINE=zhyve.run=deaf typed "$DEMO" "$BUILD" <<-'EOF'
+	DEMO_GRACE=2 DEMO_SCRIPT="printf 'nobody %s\n' listens; sleep 100000" typed "$DEMO" "$BUILD" <<-'EOF'
 		see nobody listens
 		hangup
 	EOF

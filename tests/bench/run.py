@@ -2,7 +2,7 @@
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
     run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,guard,zones,
-                  vmadm,images]
+                  vmadm,images,tcp]
            [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
@@ -10,8 +10,8 @@ noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
 soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py;
 "mdata" its server, mdata.py; "guard" a link's guard, guard.py; "images" is
-imgadm's import against zstd, and clones of images, images.py. Those,
-zones.py and vmadm.py need root.
+imgadm's import against zstd, and clones of images, images.py; "tcp"
+is a stream between two zones, tcp.py. Those, zones.py and vmadm.py need root.
 """
 import argparse
 import os
@@ -29,6 +29,7 @@ from guard import GuardBench
 from mdata import MdataBench
 from images import ImageBench
 from soft import SoftBench
+from tcp import TcpBench
 from uart import UartBench
 from vmadm import VmadmBench
 from zones import ZoneBench
@@ -261,6 +262,8 @@ def main():
         VmadmBench(bench).all()
     if not only or "images" in only:
         ImageBench(bench).all()
+    if (not only or "tcp" in only) and os.geteuid() == 0:
+        TcpBench(bench).all()
     subprocess.run(["rm", "-rf", bench.tmp], check=False)
     print(f"{bench.missed} wanted figures missed")
     return 0

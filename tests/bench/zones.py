@@ -11,10 +11,10 @@ import time
 
 
 class ZoneBench:
-    def __init__(self, bench, many=300):
+    def __init__(self, bench, many=300, name="zones"):
         self.bench = bench
         self.many = many
-        self.root = bench.tmp / "zones"
+        self.root = bench.tmp / name
         self.root.mkdir()
         self.env = dict(os.environ, ZHYVE_BRANDS=str(bench.b / "brands"),
                         ZHYVE_ZONEADMD=str(bench.b / "cmd/zoneadmd/zoneadmd"))

@@ -5,18 +5,7 @@
 # LINUX: folder made by tools/kernel.sh; LIAR, MDATA_GET: programs for guests;
 # GUARD: bpf or nft.
 load ../cli/zones.bash
-
-# Debian's kernel with the init of the busybox image and programs for it.
-initrd() {
-	mkdir -p x/bin
-	cp "$BATS_TEST_DIRNAME/../../cmd/imgadm/build/busybox.init" x/init
-	cp "$LIAR" x/bin/liar
-	cp "$MDATA_GET" x/bin/mdata-get
-	for t in put list delete; do ln -s mdata-get x/bin/mdata-$t; done
-	chmod 755 x/init x/bin/*
-	(cd x && find . | cpio -o -H newc --quiet | gzip -1) >extra.gz
-	cat "$LINUX/initrd.img" extra.gz >initrd.img
-}
+load common.bash
 
 # metadata NAME: a user-script, from standard input
 metadata() {
@@ -85,31 +74,13 @@ configure() {
 	adm -z "$1" install
 }
 
-inside() {
-	cat >inside.sh
-	cat >world.sh <<-'EOS'
-		set -e
-		. "$HERE/zones.bash"
-		ip link set lo up
-		ip link add br0 type bridge
-		ip addr add 10.77.0.1/24 dev br0
-		ip addr add fd00:77::1/64 dev br0 nodad
-		ip link set br0 up
-		"$BUILD/cmd/nictagadm/nictagadm" -R "$ROOT" add external br0
-		trap '[ -z "${sniff:-}" ] || kill "$sniff"' EXIT
-		. ./inside.sh
-	EOS
-	export ROOT BUILD LINUX ENGINE HERE WAIT LIAR MDATA_GET BATS_TEST_DIRNAME
-	export -f initrd metadata told drops configure
-	unshare -n bash world.sh
-}
-
 @test "two zones reach each other and the host; a third that lies reaches nobody" {
 	[ -f "$LINUX/vmlinuz" ] || skip "no Debian kernel in $LINUX (tools/kernel.sh fetches it)"
 	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
 	[ -n "$LIAR" ] || skip "this build's programs for guests are not static (sanitizers)"
-	inside <<-'EOS'
-		initrd
+	inside metadata told drops configure <<-'EOS'
+		trap '[ -z "${sniff:-}" ] || kill "$sniff"' EXIT
+		initrd "$LIAR"
 		configure a 02:08:20:00:00:0a 5
 		configure b 02:08:20:00:00:0b 6
 		configure liar 02:08:20:00:00:0c 7 "set strict=true"

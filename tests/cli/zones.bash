@@ -17,6 +17,10 @@ setup() {
 
 # Whatever a test did: no process of its world stays.
 teardown() {
+	stop_world
+}
+
+stop_world() {
 	[ -n "${ROOT:-}" ] || return 0
 	local z
 	for z in $(adm list -cn 2>/dev/null); do
@@ -109,7 +113,7 @@ refuses() {
 nothing_left() {
 	local left hash
 	left=$(find "$ROOT/run" "$ROOT/zones" \( -name '*.sock' -o -name state -o \
-		-name snapshot.xml -o -name zhyve.cmd -o -name exit -o -name '.*.new' \) 2>/dev/null)
+		-name snapshot.xml -o -name zhyve.cmd -o -name exit -o -name '.*.new' \) 2>/dev/null || true)
 	hash=${HASH:=$(python3 "$HERE/fnv.py" "$ROOT")}
 	left+=$(find /sys/fs/cgroup -maxdepth 5 -type d -name "zhyve-*-$hash" 2>/dev/null)
 	left+=$(pgrep -f "zoneadmd[a-z-]* -z [^ ]* -R $ROOT\$" || true)

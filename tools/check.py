@@ -187,20 +187,6 @@ def fuzz(seconds, tally):
     say(f"fuzz: {time.time() - t0:.0f} s; so far {tally.line()}")
 
 
-def debian_image(folder):
-    """An image of imgadm's builder, with this tree's tools for guests in it."""
-    done = folder / "manifest.json"
-    maker = TOP / "cmd/imgadm/build/debian-12"
-    if done.exists() and done.stat().st_mtime > maker.stat().st_mtime:
-        return
-    if not (TOP / "build/build.ninja").exists():
-        subprocess.run(["meson", "setup", "build"], cwd=TOP, check=False)
-    subprocess.run(["ninja", "-C", "build", "cmd/mdata-guest/mdata-guest"], cwd=TOP, check=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([maker, folder], check=False,
-                   env={**os.environ, "ZHYVE_GUEST_TOOLS": str(TOP / "build/cmd/mdata-guest")})
-
-
 def fetch(long):
     """What the tests boot: the only part that needs the network, once."""
     cache = TOP / "tests/.cache"
@@ -211,7 +197,7 @@ def fetch(long):
     subprocess.run([TOP / "tools/image.sh", TOP / "build", "busybox", cache / "busybox"], check=False)
     if long:
         subprocess.run([TOP / "tools/rootfs.sh", cache / "debian"], check=False)
-        debian_image(cache / "debian-image")
+        subprocess.run([TOP / "tools/image.sh", TOP / "build", "debian-12", cache / "debian-12"], check=False)
 
 
 def main():

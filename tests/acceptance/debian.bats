@@ -1,7 +1,7 @@
 # A Debian server from its JSON manifest alone: cloud-init configures it by
 # metadata, its operator comes in by ssh through the guarded link, and what an
 # update says is so after the guest's own reboot.
-# As vm.bats; IMAGE: folder made by cmd/imgadm/build/debian-12.
+# As vm.bats; IMAGE: folder made by tools/image.sh.
 load ../cli/zones.bash
 load common.bash
 
@@ -68,12 +68,12 @@ says() {
 	export U FIRST IMAGE
 	inside manifest guest booted says <<-'EOS'
 		tags add -l internal
-		ip addr add 10.78.0.1/24 dev nt_internal
 		ssh-keygen -q -t ed25519 -N '' -f key
 		"$BUILD/cmd/imgadm/imgadm" -R "$ROOT" import -m "$IMAGE/manifest.json" "$IMAGE/disk.raw"
 		image=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["uuid"])' "$IMAGE/manifest.json")
 		manifest "$image" >web0.json
 		vm create -f web0.json
+		ip addr add 10.78.0.1/24 dev nt_internal
 		booted 10.77.0.5
 		says web0 10.77.0.5 hostname
 		says 2 10.77.0.5 nproc
@@ -93,7 +93,34 @@ says() {
 		booted 10.77.0.9
 		says 3 10.77.0.9 nproc
 		says red 10.77.0.9 'mdata-get colour'
+		# a snapshot, damage, back
+		vm stop "$U"
+		vm create-snapshot "$U" before
+		vm start "$U"
+		booted 10.77.0.9
+		guest 10.77.0.9 'rm -rf /etc/ssh /var/tmp/provisioned; sync'
+		vm stop -F "$U"
+		vm rollback-snapshot "$U" before
+		[ "$(vm list -H -o state)" = running ] || vm start "$U"
+		booted 10.77.0.9
+		says provisioned 10.77.0.9 'cat /var/tmp/provisioned'
+		# to another root, and up there
+		vm stop "$U"
+		mkdir other
+		"$BUILD/cmd/nictagadm/nictagadm" -R "$PWD/other" add external br0
+		vm send "$U" >stream
+		vm delete "$U"
+		"$BUILD/cmd/nictagadm/nictagadm" -R "$ROOT" delete internal
+		"$BUILD/cmd/nictagadm/nictagadm" -R "$PWD/other" add -l internal
+		first=$ROOT
+		ROOT=$PWD/other
+		vm receive <stream
+		vm start "$U"
+		booted 10.77.0.9
+		says web0 10.77.0.9 hostname
 		vm delete -F "$U"
+		[ -z "$(find "$ROOT" -name "*$U*")" ]
+		ROOT=$first
 		[ -z "$(vm list -H)" ]
 		[ -z "$(find "$ROOT" -name "*$U*")" ]
 		nothing_left

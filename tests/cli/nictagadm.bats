@@ -23,7 +23,7 @@ says() {
 world() {
 	export -f cfg nta says
 	export BUILD ROOT
-	printf 'set -euo pipefail\n%s\n' "$1" >world.sh
+	printf 'set -eu\n%s\n' "$1" >world.sh
 	unshare -n bash world.sh
 }
 

@@ -36,7 +36,8 @@ at(const char *rest)
 	static char path[8][512];
 	static unsigned n;
 
-	return store_path(path[n % 8], sizeof(path[n++ % 8]), rest);
+	n++;
+	return store_path(path[n % 8], sizeof(path[0]), rest);
 }
 
 static int
@@ -512,8 +513,8 @@ snapshot_names(void)
 {
 	static const char *const wrong[] = { "", ".", "..", "a/b", "a b", "é",
 		"x.new",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaa" };
+		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "aaaaaaaaaa") };
 	struct volume_pools *p = world(NULL);
 
 	tap_check_int(make(p, "disk0", 512, NULL), 0);

@@ -61,7 +61,7 @@ says() {
 	}
 }
 
-@test "Debian: configured by its manifest, updated by its own reboot" {
+@test "a Debian server from its manifest: configured, updated, brought back, moved" {
 	[ -f "$IMAGE/manifest.json" ] || skip "no Debian image in $IMAGE (make check-long makes it)"
 	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
 	command -v ssh-keygen >/dev/null || skip "no ssh"

@@ -8,14 +8,15 @@ load common.bash
 U=5b2f4f0c-8a55-4c0e-9b1e-6d5a3c1e7f43
 FIRST=02:08:20:00:00:3a
 
+# manifest IMAGE VCPUS DISKS
 manifest() {
-	python3 - "$1" <<-PY
+	python3 - "$@" <<-PY
 		import json, sys
 		json.dump({
 		    "brand": "bhyve", "uuid": "$U", "alias": "web0", "hostname": "web0",
-		    "vcpus": 2, "ram": 1024, "autoboot": True, "engine": "$ENGINE", "resolvers": ["10.77.0.1"],
+		    "vcpus": int(sys.argv[2]), "ram": 1024, "autoboot": True, "engine": "$ENGINE", "resolvers": ["10.77.0.1"],
 		    "disks": [{"boot": True, "model": "virtio", "image_uuid": sys.argv[1], "image_size": 2048},
-		        {"model": "virtio", "size": 64}],
+		        *[{"model": "virtio", "size": 64}] * (int(sys.argv[3]) - 1)],
 		    "nics": [
 		        {"nic_tag": "external", "mac": "$FIRST", "primary": True, "model": "virtio",
 		         "ips": ["10.77.0.5/24", "fd00:77::5/64"], "gateways": ["10.77.0.1"]},
@@ -61,22 +62,24 @@ says() {
 	}
 }
 
-@test "a Debian server from its manifest: configured, updated, brought back, moved" {
+# life VCPUS DISKS
+life() {
 	[ -f "$IMAGE/manifest.json" ] || skip "no Debian image in $IMAGE (make check-long makes it)"
 	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
 	command -v ssh-keygen >/dev/null || skip "no ssh"
-	export U FIRST IMAGE
+	export U FIRST IMAGE VCPUS=$1 DISKS=$2
 	inside manifest guest booted says <<-'EOS'
 		tags add -l internal
 		ssh-keygen -q -t ed25519 -N '' -f key
 		"$BUILD/cmd/imgadm/imgadm" -R "$ROOT" import -m "$IMAGE/manifest.json" "$IMAGE/disk.raw"
 		image=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["uuid"])' "$IMAGE/manifest.json")
-		manifest "$image" >web0.json
+		manifest "$image" "$VCPUS" "$DISKS" >web0.json
 		vm create -f web0.json
 		ip addr add 10.78.0.1/24 dev nt_internal
 		booted 10.77.0.5
 		says web0 10.77.0.5 hostname
-		says 2 10.77.0.5 nproc
+		says "$VCPUS" 10.77.0.5 nproc
+		says "$DISKS" 10.77.0.5 'ls /sys/block | grep -c ^vd'
 		says 'nameserver 10.77.0.1' 10.77.0.5 'cat /etc/resolv.conf'
 		for a in 10.77.0.5/24 fd00:77::5/64 10.78.0.5/24 fd00:78::5/64; do
 			says ".* inet6\? $a .*" 10.77.0.5 'ip -o addr show'
@@ -92,6 +95,7 @@ says() {
 		guest 10.78.0.5 reboot || true
 		booted 10.77.0.9
 		says 3 10.77.0.9 nproc
+		says more 10.77.0.9 'awk "/MemTotal/ { print (\$2 > 1150000 ? \"more\" : \"less\") }" /proc/meminfo'
 		says red 10.77.0.9 'mdata-get colour'
 		# a snapshot, damage, back
 		vm stop "$U"
@@ -125,4 +129,12 @@ says() {
 		[ -z "$(find "$ROOT" -name "*$U*")" ]
 		nothing_left
 	EOS
+}
+
+@test "a Debian server from its manifest: configured, updated, brought back, moved" {
+	life 2 2
+}
+
+@test "the same with 4 vCPUs and 3 disks" {
+	life 4 3
 }

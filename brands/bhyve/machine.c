@@ -121,25 +121,28 @@ global(const struct describe *d, const char *type, const char *prop)
 
 /*
  * By this product guests know that there is metadata on the second port, and
- * wait for it: only where it is served.
+ * wait for it; version and serial tell them whose. Only where it is served.
  */
 static int
 add_identity(struct describe *d)
 {
 	const char *uuid = zone_conf_get(d->conf, "uuid");
 	const char *com2 = global(d, "lpc", "com2");
-	bool served = strncmp(com2, "socket,", 7) == 0;
 	int rc = 0;
 
 	if (uuid != NULL)
 		rc = option(d, "-U", "%s", uuid);
-	if (rc == 0)
-		rc = option(d, "-B",
-		    "1,manufacturer=zhyve,product=%s,version=%s,serial=%s,"
-		    "sku=001,family=Virtual Machine",
-		    served ? "SmartDC HVM" : "zhyve HVM", ZHYVE_VERSION,
-		    uuid != NULL ? uuid : zone_conf_get(d->conf, "zonename"));
-	return rc;
+	if (rc < 0)
+		return rc;
+	if (strncmp(com2, "socket,", 7) != 0)
+		return option(d, "-B",
+		    "1,manufacturer=zhyve,product=zhyve HVM,sku=001,"
+		    "family=Virtual Machine");
+	return option(d, "-B",
+	    "1,manufacturer=zhyve,product=SmartDC HVM,version=%s,serial=%s,"
+	    "sku=001,family=Virtual Machine",
+	    ZHYVE_VERSION,
+	    uuid != NULL ? uuid : zone_conf_get(d->conf, "zonename"));
 }
 
 static int

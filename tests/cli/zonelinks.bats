@@ -10,7 +10,9 @@ nta() {
 world() {
 	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
 	{
-		echo 'set -eu' # no pipefail: grep -q leaves early
+		echo 'set -Eeu' # no pipefail: grep -q leaves early
+		# shellcheck disable=SC2016
+		echo 'trap "echo \"failed: \$BASH_COMMAND (line \$LINENO)\"" ERR'
 		# shellcheck disable=SC2016
 		echo '. "$HERE/zones.bash"'
 		declare -f nta ports no_links number_of dismiss

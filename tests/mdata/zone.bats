@@ -45,13 +45,17 @@ inside() {
 	unshare -m -n bash inside.sh
 }
 
-asks() {
+guest() {
 	[ -f "$LINUX/vmlinuz" ] || skip "no Debian kernel in $LINUX (tools/kernel.sh fetches it)"
 	[ -f "$CLOUDINIT/done" ] || skip "no cloud-init in $CLOUDINIT (tools/cloudinit.sh fetches it)"
-	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
 	cp "$LINUX/vmlinuz" vmlinuz
 	PYTHONPATH=$MDATA python3 -B -c 'import image, sys; image.build(*sys.argv[1:])' initrd \
 		"$LINUX" "$BUILD/cmd/mdata-guest/mdata-guest" "$CLOUDINIT"
+}
+
+asks() {
+	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
+	guest
 	inside || {
 		cat console root/zones/web/logs/platform.log || true
 		return 1
@@ -73,4 +77,40 @@ asks() {
 	KILL=1
 	asks
 	[ "$(wc -l <kills)" -ge 3 ]
+}
+
+# dmi COM2: boot with that; then "told" knows what SMBIOS told the guest
+dmi() {
+	cfg -z web "create; set zonepath=/zones/web
+		add guest; set kernel=$PWD/vmlinuz; set initrd=$PWD/initrd; set engine=soft
+		set cmdline=\"console=ttyS0 quiet panic=-1 mdata=dmi\"; end
+		add capped-memory; set guest=512M; end
+		add lpc; set com1=/dev/zconsole; set com2=$1; end"
+	adm -z web install
+	adm -z web boot
+	becomes web installed
+	uuid=$(adm -z web list -p | cut -d: -f5)
+	tr -d '\r' <"$ROOT/zones/web/logs/console.log" >out
+	cat out
+	adm -z web uninstall -F
+	cfg -z web delete -F
+}
+
+told() {
+	sed -n "s/.*product_$1=//p" out
+}
+
+@test "product, version and serial number tell of metadata, only where it is served" {
+	guest
+	dmi socket,/tmp/vm.ttyb
+	[ "$(told name)" = "SmartDC HVM" ]
+	[ "$(told version)" = "$(sed -n "s/^ *version: '\(.*\)',.*/\1/p" "$BATS_TEST_DIRNAME/../../meson.build")" ]
+	[ "$(told serial)" = "$uuid" ]
+	[ "$(told uuid)" = "$uuid" ]
+	dmi none
+	[ "$(told name)" = "zhyve HVM" ]
+	[ "$(told version)" = "1.0" ]
+	[ "$(told serial)" = "None" ]
+	[ "$(told uuid)" = "$uuid" ]
+	nothing_left
 }

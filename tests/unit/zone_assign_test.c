@@ -213,9 +213,11 @@ machines(void)
 		{ "", ",serial=1d5b8e7c-c004-4f69-bf0c-c98918e35bd5,sku=001," },
 		/* nobody waits for metadata that nobody serves */
 		{ "add lpc; set com2=none; end",
-		    "1,manufacturer=zhyve,product=zhyve HVM,version=" },
+		    "1,manufacturer=zhyve,product=zhyve HVM,sku=001,"
+		    "family=Virtual Machine\n" },
 		{ "add lpc; set com2=/dev/zconsole; set com1=none; end",
-		    "1,manufacturer=zhyve,product=zhyve HVM,version=" },
+		    "1,manufacturer=zhyve,product=zhyve HVM,sku=001,"
+		    "family=Virtual Machine\n" },
 		{ "add lpc; set com2=none; end",
 		    "com1,/dev/zconsole\n-c\n1\n-m\n256\n" },
 		{ "",

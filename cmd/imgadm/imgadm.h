@@ -6,37 +6,31 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "command.h"
 #include "store/image.h"
 
-/* Exit statuses. */
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* name, usage, one line of help */
+#define IMGADM_COMMANDS(X)                                                     \
+	X(build, "build [-q] [-s MiB] busybox | debian-12",                    \
+	    "make an image of Debian, or a small one")                         \
+	X(create,                                                              \
+	    "create [-n name] [-v version] [-u uuid] [-o os] [-d "             \
+	    "description] zone",                                               \
+	    "make an image of a stopped zone's boot disk")                     \
+	X(delete, "delete image", "remove an image, or what an import left")   \
+	X(export, "export [-c none|gzip|xz|zstd] [-q] -o prefix image",        \
+	    "write an image and its manifest to files")                        \
+	X(get, "get image", "print an image's manifest and sizes as JSON")     \
+	X(help, "help [command]", "print the commands, or one's usage")        \
+	X(import,                                                              \
+	    "import [-q] [-m manifest | [-n name] [-v version] [-u uuid] [-o " \
+	    "os] "                                                             \
+	    "[-d description] [-s sha256]] file|URL",                          \
+	    "take in a disk, raw or packed by gzip, xz or zstd")               \
+	X(info, "info image", "print what there is to know of an image")       \
+	X(list, "list [-Hj] [-o field,...]", "list the images")                \
+	X(verify, "verify [-q] [image ...]", "compare disks with their hashes")
 
-/* name, arguments, one line of help */
-#define IMGADM_COMMANDS(X)                                                    \
-	X(build, "[-q] [-s MiB] busybox | debian-12",                         \
-	    "make an image of Debian, or a small one")                        \
-	X(create,                                                             \
-	    "[-n name] [-v version] [-u uuid] [-o os] [-d description] zone", \
-	    "make an image of a stopped zone's boot disk")                    \
-	X(delete, "image", "remove an image, or what an import left")         \
-	X(export, "[-c none|gzip|xz|zstd] [-q] -o prefix image",              \
-	    "write an image and its manifest to files")                       \
-	X(get, "image", "print an image's manifest and sizes as JSON")        \
-	X(help, "[command]", "print the commands, or one's usage")            \
-	X(import,                                                             \
-	    "[-q] [-m manifest | [-n name] [-v version] [-u uuid] [-o os] "   \
-	    "[-d description] [-s sha256]] file|URL",                         \
-	    "take in a disk, raw or packed by gzip, xz or zstd")              \
-	X(info, "image", "print what there is to know of an image")           \
-	X(list, "[-Hj] [-o field,...]", "list the images")                    \
-	X(verify, "[-q] [image ...]", "compare disks with their hashes")
-
-struct command;
-struct command_row {
-	const char *name;
-	int (*fn)(struct command *c);
-	const char *usage, *help;
-};
 struct command {
 	const struct command_row *row;
 	const char *root;

@@ -17,7 +17,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mevent.h"
+#include "base/sanitize.h"
 #include "base/str.h"
+#include "daemon.h"
 #include "ipc/ipc.h"
 #include "mdata/config.h"
 #include "mdata/serve.h"
@@ -27,12 +29,6 @@
 #define LOCK "lock"
 #define LINGER_NS UINT64_C(3000000000)
 
-struct options {
-	char root[PATH_MAX];
-	bool foreground;
-	int report; /* who started us is told by it; -1: nobody */
-};
-
 struct service {
 	int dir, lock, listen;
 	struct mevent_loop *loop;
@@ -40,14 +36,8 @@ struct service {
 	struct mdata_server *server;
 };
 
-#if defined(__has_feature)
-#define HAS_ASAN __has_feature(address_sanitizer)
-#else
-#define HAS_ASAN 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || HAS_ASAN
+#if HAS_ASAN
 /* Its search for leaks wants what a locked process has not. */
-__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
 int
 __lsan_is_turned_off(void)
 {
@@ -67,19 +57,6 @@ fail(const struct error *err)
 {
 	fprintf(stderr, "mdata: %s\n", err->text);
 	return 1;
-}
-
-static int
-set_root(struct options *o, const char *root, struct error *err)
-{
-	size_t n;
-
-	if (realpath(root, o->root) == NULL)
-		return error_sys(err, errno, "root %s", root);
-	n = strlen(o->root);
-	if (n > 0 && o->root[n - 1] == '/')
-		o->root[n - 1] = '\0';
-	return 0;
 }
 
 /* ---- the service ---- */
@@ -158,30 +135,21 @@ finish(struct service *s)
 	fd_close(&s->dir);
 }
 
-static void
-tell(struct options *o, const char *text)
-{
-	if (o->report < 0)
-		return;
-	(void)fd_write_all(o->report, text, strlen(text) + 1);
-	fd_close(&o->report);
-}
-
 static int
-serve(struct options *o)
+serve(void *root, int report)
 {
 	struct service s = { .dir = -1, .lock = -1, .listen = -1 };
 	struct error err = ERROR_INIT;
 	int rc;
 
-	rc = open_socket(&s, o->root, &err);
+	rc = open_socket(&s, root, &err);
 	if (rc == 0)
-		rc = prepare(&s, o->root, &err);
+		rc = prepare(&s, root, &err);
 	if (rc == 0)
 		rc = confine(&err);
-	if (rc < 0 && o->report < 0)
+	if (rc < 0 && report < 0)
 		fail(&err);
-	tell(o, rc < 0 ? err.text : "");
+	daemon_report(report, rc < 0 ? &err : NULL);
 	if (rc == 0) {
 		log_info("mdata", "serves");
 		rc = mevent_loop_run(s.loop);
@@ -190,73 +158,30 @@ serve(struct options *o)
 	return rc < 0 ? 1 : 0;
 }
 
-/* ---- the background ---- */
-
-static void
-let_go(void)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	setsid();
-	if (chdir("/") != 0 || null < 0)
-		_exit(1);
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
-	if (null > 2)
-		close(null);
-}
-
-static int
-background(struct options *o)
-{
-	struct error err = ERROR_INIT;
-	int pair[2];
-	ssize_t n;
-	pid_t pid;
-
-	if (pipe2(pair, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
-		error_sys(&err, errno, "cannot go into the background");
-		return fail(&err);
-	}
-	if (pid == 0) {
-		close(pair[0]);
-		let_go();
-		o->report = pair[1];
-		_exit(serve(o));
-	}
-	close(pair[1]);
-	n = fd_read_full(pair[0], err.text, sizeof(err.text) - 1);
-	if (n == 1)
-		return 0;
-	if (n <= 0)
-		error_set(&err, EIO, "the server ended early");
-	return fail(&err);
-}
-
 int
 main(int argc, char **argv)
 {
-	struct options o = { .report = -1 };
+	char root[PATH_MAX] = "";
 	struct error err = ERROR_INIT;
-	const char *root = "";
+	bool foreground = false;
 	int c;
 
 	/* what the caller had open is none of ours */
 	close_range(3, ~0U, 0);
 	while ((c = getopt(argc, argv, "fR:")) != -1) {
-		if (c == 'R')
-			root = optarg;
-		else if (c == 'f')
-			o.foreground = true;
-		else
+		if (c == 'f')
+			foreground = true;
+		else if (c != 'R')
 			return usage();
+		else if (optarg[0] != '\0' &&
+		    daemon_root(optarg, root, &err) < 0)
+			return fail(&err);
 	}
 	if (optind != argc)
 		return usage();
-	if (root[0] != '\0' && set_root(&o, root, &err) < 0)
-		return fail(&err);
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
-	return o.foreground ? serve(&o) : background(&o);
+	if (foreground)
+		return serve(root, -1);
+	return daemon_start(serve, root, &err) < 0 ? fail(&err) : 0;
 }

@@ -8,13 +8,11 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "command.h"
 #include "link/net.h"
 #include "link/nictag.h"
 #include "zone/store.h"
 #include "zone/table.h"
-
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
 
 /* name, function, usage, help */
 #define NICTAGADM_COMMANDS(X)                                                \
@@ -26,7 +24,7 @@
 	    "forget a name that no zone uses, and its bridge")               \
 	X("exists", exists, "exists name ...",                               \
 	    "status 0 when all are there; else say which are not")           \
-	X("help", help, "help", "explain")                                   \
+	X("help", help, "help [command]", "explain")                         \
 	X("list", list, "list [-p]", "-p: name:kind:target:bridge:mtu")      \
 	X("update", update, "update [-p mtu=N] name [interface]",            \
 	    "another interface or MTU, for links made from now on")          \
@@ -42,16 +40,13 @@ struct command {
 NICTAGADM_COMMANDS(X)
 #undef X
 
-struct command_row {
-	const char *name;
-	int (*fn)(struct command *c);
-	const char *usage, *help;
-};
-static const struct command_row commands[] = {
-#define X(name, fn, usage, help) { name, cmd_##fn, usage, help },
+static const struct command_row rows[] = {
+#define X(name, fn, usage, help) { name, cmd_##fn, false, usage, help },
 	NICTAGADM_COMMANDS(X)
 #undef X
 };
+static const struct command_table table = { "nictagadm", "[-R root]", "", rows,
+	ARRAY_LEN(rows) };
 
 static int
 failed(const struct error *err)
@@ -63,32 +58,13 @@ failed(const struct error *err)
 static int
 usage(const struct command *c, const char *why)
 {
-	if (why != NULL)
-		fprintf(stderr, "nictagadm: %s: %s\n", c->row->name, why);
-	fprintf(stderr, "usage: nictagadm %s\n", c->row->usage);
-	return EXIT_USAGE;
-}
-
-static int
-general_usage(const char *why)
-{
-	if (why != NULL)
-		fprintf(stderr, "nictagadm: %s\n", why);
-	fprintf(stderr,
-	    "usage: nictagadm [-R root] command [argument ...]\n"
-	    "       'nictagadm help' lists the commands\n");
-	return EXIT_USAGE;
+	return command_usage(&table, c->row, why);
 }
 
 static int
 cmd_help(struct command *c)
 {
-	if (c->argc != 1)
-		return usage(c, "takes no argument");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		printf("%-8s %s\n         %s\n", commands[i].name,
-		    commands[i].usage, commands[i].help);
-	return 0;
+	return command_help(&table, c->argc, c->argv);
 }
 
 /* ---- who uses a tag ---- */
@@ -405,23 +381,6 @@ cmd_delete(struct command *c)
 
 /* ---- the command line ---- */
 
-static const struct command_row *
-find_row(const char *name)
-{
-	const char *names[ARRAY_LEN(commands)];
-	struct error err = ERROR_INIT;
-
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		names[i] = commands[i].name;
-		if (strcmp(names[i], name) == 0)
-			return &commands[i];
-	}
-	error_set(&err, EINVAL, "there is no command '%.64s'", name);
-	error_add_hint(&err, str_nearest(name, names, ARRAY_LEN(names)));
-	general_usage(err.text);
-	return NULL;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -431,17 +390,17 @@ main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+R:h")) != -1) {
 		if (opt != 'R')
-			return general_usage(NULL);
+			return command_refuse(&table, NULL);
 		n = strlen(optarg);
 		if (n > 0 && optarg[n - 1] == '/')
 			optarg[n - 1] = '\0';
 		c.root = optarg;
 	}
 	if (optind == argc)
-		return general_usage("no command");
+		return command_refuse(&table, "no command");
 	c.argc = argc - optind;
 	c.argv = argv + optind;
-	c.row = find_row(c.argv[0]);
+	c.row = command_find(&table, c.argv[0]);
 	if (c.row == NULL)
 		return EXIT_USAGE;
 	optind = 0; /* for the command's own options: glibc starts anew */

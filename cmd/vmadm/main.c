@@ -13,22 +13,13 @@
 #include "base/str.h"
 #include "vmadm.h"
 
-const struct command_row commands[] = {
+static const struct command_row rows[] = {
 #define X(name, fn, vm, usage, help) { name, cmd_##fn, vm, usage, help },
 	VMADM_COMMANDS(X)
 #undef X
 };
-
-static int
-general_usage(const char *why)
-{
-	if (why != NULL)
-		fprintf(stderr, "vmadm: %s\n", why);
-	fprintf(stderr,
-	    "usage: vmadm [-R root] command [argument ...]\n"
-	    "       'vmadm help' lists the commands\n");
-	return EXIT_USAGE;
-}
+static const struct command_table table = { "vmadm", "[-R root]", "", rows,
+	ARRAY_LEN(rows) };
 
 int
 failed(const struct command *c, const struct error *err)
@@ -40,10 +31,7 @@ failed(const struct command *c, const struct error *err)
 int
 usage(const struct command *c, const char *why)
 {
-	if (why != NULL)
-		fprintf(stderr, "vmadm: %s: %s\n", c->row->name, why);
-	fprintf(stderr, "usage: vmadm %s\n", c->row->usage);
-	return EXIT_USAGE;
+	return command_usage(&table, c->row, why);
 }
 
 int
@@ -174,38 +162,7 @@ become(struct command *c, const char *program, const char *const *argv)
 int
 cmd_help(struct command *c)
 {
-	const struct command_row *row;
-
-	if (c->argc > 2)
-		return usage(c, "takes one command");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		row = &commands[i];
-		if (c->argc == 1)
-			printf("%-17s %s\n", row->name, row->help);
-		else if (strcmp(row->name, c->argv[1]) == 0)
-			return printf("usage: vmadm %s\n%s\n", row->usage,
-				   row->help) < 0;
-	}
-	if (c->argc == 1)
-		return EXIT_OK;
-	return usage(c, "there is no such command");
-}
-
-static const struct command_row *
-find_row(const char *name)
-{
-	const char *names[ARRAY_LEN(commands)];
-	struct error err = ERROR_INIT;
-
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		names[i] = commands[i].name;
-		if (strcmp(names[i], name) == 0)
-			return &commands[i];
-	}
-	error_set(&err, EINVAL, "there is no command '%.64s'", name);
-	error_add_hint(&err, str_nearest(name, names, ARRAY_LEN(names)));
-	general_usage(err.text);
-	return NULL;
+	return command_help(&table, c->argc, c->argv);
 }
 
 /*
@@ -242,7 +199,7 @@ run(struct command *c, const char *root)
 	char why[80];
 	int status;
 
-	if (c->row->vm && (vm = take_vm(c)) == NULL) {
+	if (c->row->on_one && (vm = take_vm(c)) == NULL) {
 		str_format(why, sizeof(why), "Invalid or missing UUID for %s",
 		    c->row->name);
 		return usage(c, why);
@@ -267,14 +224,14 @@ main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+R:h")) != -1) {
 		if (opt != 'R')
-			return general_usage(NULL);
+			return command_refuse(&table, NULL);
 		root = optarg;
 	}
 	if (optind == argc)
-		return general_usage("no command");
+		return command_refuse(&table, "no command");
 	c.argc = argc - optind;
 	c.argv = argv + optind;
-	c.row = find_row(c.argv[0]);
+	c.row = command_find(&table, c.argv[0]);
 	if (c.row == NULL)
 		return EXIT_USAGE;
 	optind = 0; /* for the command's own options: glibc starts anew */

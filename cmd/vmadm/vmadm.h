@@ -10,10 +10,7 @@
 #include "admin/vm.h"
 #include "base/buf.h"
 #include "base/error.h"
-
-#define EXIT_OK 0
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
+#include "command.h"
 
 struct command {
 	struct admin *admin;
@@ -77,14 +74,6 @@ struct command {
 #define X(name, fn, vm, usage, help) int cmd_##fn(struct command *c);
 VMADM_COMMANDS(X)
 #undef X
-
-struct command_row {
-	const char *name;
-	int (*fn)(struct command *c);
-	bool vm;
-	const char *usage, *help;
-};
-extern const struct command_row commands[];
 
 /* Print an error, or the command's usage; return the exit status. */
 int failed(const struct command *c, const struct error *err);

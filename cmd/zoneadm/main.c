@@ -10,26 +10,17 @@
 #include "zone/type.h"
 #include "zoneadm.h"
 
-const struct command_row commands[] = {
+static const struct command_row rows[] = {
 #define X(name, fn, zone, usage, help) { name, cmd_##fn, zone, usage, help },
 	ZONEADM_COMMANDS(X)
 #undef X
 };
+static const struct command_table table = { "zoneadm",
+	"[-R root] [-z zone | -u uuid]", "-z zone ", rows, ARRAY_LEN(rows) };
 
 struct options {
 	const char *zone, *uuid, *root;
 };
-
-static int
-general_usage(const char *why)
-{
-	if (why != NULL)
-		fprintf(stderr, "zoneadm: %s\n", why);
-	fprintf(stderr,
-	    "usage: zoneadm [-R root] [-z zone | -u uuid] command [argument "
-	    "...]\n       'zoneadm help' lists the commands\n");
-	return EXIT_USAGE;
-}
 
 int
 failed(const struct command *c, const struct error *err)
@@ -48,11 +39,7 @@ failed(const struct command *c, const struct error *err)
 int
 usage(const struct command *c, const char *why)
 {
-	if (why != NULL)
-		fprintf(stderr, "zoneadm: %s: %s\n", c->row->name, why);
-	fprintf(stderr, "usage: zoneadm %s%s\n", c->row->zone ? "-z zone " : "",
-	    c->row->usage);
-	return EXIT_USAGE;
+	return command_usage(&table, c->row, why);
 }
 
 int
@@ -81,49 +68,13 @@ consent(const struct command *c, bool force, const char *what)
 int
 print(const struct command *c, struct buf *b)
 {
-	if (buf_error(b) == 0 && fwrite(b->data, 1, b->len, stdout) == b->len &&
-	    fflush(stdout) == 0)
-		return EXIT_OK;
-	perror("zoneadm: standard output");
-	return EXIT_FAILED;
+	return command_print(&table, b);
 }
 
 int
 cmd_help(struct command *c)
 {
-	const struct command_row *row;
-
-	if (c->argc > 2)
-		return usage(c, "takes one command");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		row = &commands[i];
-		if (c->argc == 1)
-			printf("%-10s %s\n", row->name, row->help);
-		else if (strcmp(row->name, c->argv[1]) == 0)
-			return printf("usage: zoneadm %s%s\n%s\n",
-				   row->zone ? "-z zone " : "", row->usage,
-				   row->help) < 0;
-	}
-	if (c->argc == 1)
-		return EXIT_OK;
-	return usage(c, "there is no such command");
-}
-
-static const struct command_row *
-find_row(const char *name)
-{
-	const char *names[ARRAY_LEN(commands)];
-	struct error err = ERROR_INIT;
-
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		names[i] = commands[i].name;
-		if (strcmp(names[i], name) == 0)
-			return &commands[i];
-	}
-	error_set(&err, EINVAL, "there is no command '%.64s'", name);
-	error_add_hint(&err, str_nearest(name, names, ARRAY_LEN(names)));
-	general_usage(err.text);
-	return NULL;
+	return command_help(&table, c->argc, c->argv);
 }
 
 /* -u wins over -z if there is such a zone. */
@@ -161,17 +112,18 @@ run(struct command *c, const struct options *o)
 	static struct admin a;
 	int status;
 
-	if (c->row->zone && o->zone == NULL && o->uuid == NULL)
+	if (c->row->on_one && o->zone == NULL && o->uuid == NULL)
 		return usage(c, "no zone is named; use -z or -u");
 	if (admin_open(o->root, &a, &err) < 0)
 		return failed(c, &err);
 	c->admin = &a;
-	if (o->zone != NULL && strcmp(o->zone, "global") == 0 && c->row->zone) {
+	if (o->zone != NULL && strcmp(o->zone, "global") == 0 &&
+	    c->row->on_one) {
 		error_set(&err, EPERM,
 		    "the global zone is the host: this is not for it");
 		status = failed(c, &err);
 	} else if ((o->zone != NULL || o->uuid != NULL) &&
-	    (c->row->zone || o->zone == NULL ||
+	    (c->row->on_one || o->zone == NULL ||
 		strcmp(o->zone, "global") != 0) &&
 	    find_zone(&a, o, name, &err) < 0) {
 		status = failed(c, &err);
@@ -202,13 +154,13 @@ main(int argc, char **argv)
 		else if (opt == 'R')
 			o.root = optarg;
 		else
-			return general_usage(NULL);
+			return command_refuse(&table, NULL);
 	}
 	if (optind == argc)
-		return general_usage("no command");
+		return command_refuse(&table, "no command");
 	c.argc = argc - optind;
 	c.argv = argv + optind;
-	c.row = find_row(c.argv[0]);
+	c.row = command_find(&table, c.argv[0]);
 	if (c.row == NULL)
 		return EXIT_USAGE;
 	optind = 0; /* for the command's own options: glibc starts anew */

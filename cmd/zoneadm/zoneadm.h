@@ -8,10 +8,7 @@
 
 #include "admin/admin.h"
 #include "base/error.h"
-
-#define EXIT_OK 0
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
+#include "command.h"
 
 struct command {
 	const char *zone; /* -z; NULL where none is needed */
@@ -69,14 +66,6 @@ struct command {
 #define X(name, fn, zone, usage, help) int cmd_##fn(struct command *c);
 ZONEADM_COMMANDS(X)
 #undef X
-
-struct command_row {
-	const char *name;
-	int (*fn)(struct command *c);
-	bool zone;
-	const char *usage, *help;
-};
-extern const struct command_row commands[];
 
 /* Print an error, or the command's usage; return the exit status. */
 int failed(const struct command *c, const struct error *err);

@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "daemon.h"
 #include "zone/type.h"
 #include "zoneadmd/fault.h"
 #include "zoneadmd/matrix.h"
@@ -104,20 +105,6 @@ find_programs(struct options *o, struct error *err)
 	return 0;
 }
 
-/* Working folder and root of the caller are not ours for ever. */
-static int
-set_root(struct options *o, const char *root, struct error *err)
-{
-	size_t n;
-
-	if (realpath(root, o->root) == NULL)
-		return error_sys(err, errno, "root %s", root);
-	n = strlen(o->root);
-	if (n > 0 && o->root[n - 1] == '/')
-		o->root[n - 1] = '\0';
-	return 0;
-}
-
 static int
 set_brands(struct options *o, struct error *err)
 {
@@ -129,71 +116,22 @@ set_brands(struct options *o, struct error *err)
 	return 0;
 }
 
-/* Serve; 'report'  is told when it is so, "" or why not. */
+/* For daemon_start(). */
 static int
-serve(const struct options *o, int report)
+serve(void *arg, int report)
 {
+	const struct options *o = arg;
 	struct error err = ERROR_INIT;
 	struct sup *sup = NULL;
-	const char *text = "";
 	int rc;
 
 	rc = sup_start(&o->conf, &sup, &err);
-	if (rc < 0)
-		text = err.text;
-	if (report >= 0) {
-		(void)fd_write_all(report, text, strlen(text) + 1);
-		close(report);
-	}
+	daemon_report(report, rc < 0 ? &err : NULL);
 	if (rc != 0)
 		return rc < 0 ? (report >= 0 ? 1 : fail(&err)) : 0;
 	rc = sup_run(sup, &err);
 	sup_free(sup);
 	return rc < 0 ? 1 : 0;
-}
-
-static void
-let_go(void)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	if (null >= 0) {
-		dup2(null, 0);
-		dup2(null, 1);
-		dup2(null, 2);
-		if (null > 2)
-			close(null);
-	}
-	if (chdir("/") != 0)
-		_exit(1);
-}
-
-static int
-background(const struct options *o)
-{
-	struct error err = ERROR_INIT;
-	int pair[2];
-	ssize_t n;
-	pid_t pid;
-
-	if (pipe2(pair, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
-		error_sys(&err, errno, "cannot go into the background");
-		return fail(&err);
-	}
-	if (pid == 0) {
-		close(pair[0]);
-		setsid();
-		let_go();
-		_exit(serve(o, pair[1]));
-	}
-	close(pair[1]);
-	n = fd_read_full(pair[0], err.text, sizeof(err.text) - 1);
-	if (n == 1)
-		return 0;
-	if (n <= 0)
-		error_set(&err, EIO, "the supervisor of zone '%s' ended early",
-		    o->conf.zone);
-	return fail(&err);
 }
 
 int
@@ -228,10 +166,13 @@ main(int argc, char **argv)
 	o.conf.root = o.root;
 	if (zone_name_check(o.conf.zone, &err) < 0 ||
 	    find_programs(&o, &err) < 0 || set_brands(&o, &err) < 0 ||
-	    (root != NULL && root[0] != '\0' && set_root(&o, root, &err) < 0))
+	    (root != NULL && root[0] != '\0' &&
+		daemon_root(root, o.root, &err) < 0))
 		return fail(&err);
 	/* a real-time shell is no reason for real-time zones */
 	(void)sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
 	umask(077);
-	return o.foreground ? serve(&o, -1) : background(&o);
+	if (o.foreground)
+		return serve(&o, -1);
+	return daemon_start(serve, &o, &err) < 0 ? fail(&err) : 0;
 }

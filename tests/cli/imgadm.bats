@@ -474,7 +474,7 @@ web               1.2" ]
 	[[ ${lines[0]} = "usage: imgadm [-R root] command [argument ...]" ]]
 	run img lst
 	[ "$status" -eq 2 ]
-	[ "$output" = "imgadm: there is no command 'lst'; did you mean 'list'?" ]
+	[ "${lines[0]}" = "imgadm: there is no command 'lst'; did you mean 'list'?" ]
 	run img list -o nam
 	[ "$status" -eq 2 ]
 	[[ ${lines[0]} = "imgadm: list: there is no field 'nam': "*"; did you mean 'name'?" ]]
@@ -492,7 +492,7 @@ web               1.2" ]
 @test "the manual has every command and no other" {
 	page=$HERE/../../man/imgadm.8
 	[ "$(grep -c '^.It Cm ' "$page")" -ge 11 ]
-	diff <(img help | awk 'NR > 1 { print $1 }' | sort -u) \
+	diff <(img help | awk '{ print $1 }' | sort -u) \
 		<(sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' "$page" | sort -u)
 }
 

@@ -71,6 +71,18 @@ stub0:stub:-:nt_stub0:9000" ]
 		[ "$(cat "$ROOT/etc/zones/nictags")" = "lan brigde br0 0" ]'
 }
 
+@test "help has every command of the manual, and one's usage" {
+	nta help | awk '{ print $1 }' >program
+	sed -n '/^\.Sh COMMANDS/,/^\.Sh FILES/s/^\.It Cm \([a-z]*\).*/\1/p' "$HERE/../../man/nictagadm.8" | sort -u >manual
+	diff manual program
+	run nta help vms
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "usage: nictagadm vms name" ]
+	run nta help vm
+	[ "$status" -eq 2 ]
+	[ "${lines[0]}" = "nictagadm: there is no command 'vm'; did you mean 'vms'?" ]
+}
+
 @test "a tag that a zone names stays" {
 	world '
 		nta add -l stub0

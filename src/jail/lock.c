@@ -243,6 +243,9 @@ add_own(scmp_filter_ctx ctx, void *arg, struct error *err)
 	const struct own_rules *rules = arg;
 	int r = 0;
 
+	for (size_t i = 0; i < lock_nservice_rules && r == 0; i++)
+		r = add_rule(ctx, &lock_service_rules[i],
+		    lock_service_rules[i].answer, err);
 	for (size_t i = 0; i < rules->n && r == 0; i++)
 		r = add_rule(ctx, &rules->v[i], rules->v[i].answer, err);
 	return r;

@@ -42,10 +42,12 @@ struct lock_rule {
 extern const struct lock_rule lock_rules[];
 extern const size_t lock_nrules;
 
+/* What programs that are no monitors have in common. */
+extern const struct lock_rule lock_service_rules[];
+extern const size_t lock_nservice_rules;
 /*
- * A filter of these rows alone, for the process, whatever threads there are.
- * Roles, privileges and engines are no matter. For programs that are no
- * monitors.
+ * A filter of those and of these rows, for the process, whatever threads there
+ * are. Roles, privileges and engines are no matter.
  */
 int lock_calls_of(const struct lock_rule *rules, size_t n, struct error *err);
 

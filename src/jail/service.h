@@ -21,7 +21,7 @@ struct jail_service {
 	uint64_t data; /* RLIMIT_DATA, bytes; 0: as it is */
 	bool host; /* keeps the host's network and mounts; see 'keep' */
 	struct lock_keep keep;
-	const struct lock_rule *calls; /* what it may call */
+	const struct lock_rule *calls; /* besides lock_service_rules */
 	size_t ncalls;
 };
 /*

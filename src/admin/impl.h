@@ -33,9 +33,18 @@ int admin_remove_disks(struct admin *a, const struct zone_conf *conf,
 /* Load a configuration and check it as install does; path: the zonepath. */
 int admin_load(struct admin *a, const char *zone, struct zone_conf **ret,
     char *path, struct error *err);
-/* A mask of 1 << state; 'what' is not possible in others. */
-int admin_check_state(struct admin *a, const char *zone, unsigned states,
+/*
+ * admin_lock() of a zone in one of these states, a mask of 1 << state; 'what'
+ * is not possible in others.
+ */
+int admin_lock_in(struct admin *a, const char *zone, unsigned states,
     const char *what, struct error *err);
+/*
+ * After an install or clone that failed: configured again, without the disks
+ * that it made, nor its folder, path (NULL: that was not empty before).
+ */
+void admin_undo_install(struct admin *a, const struct zone_conf *conf,
+    const char *path, uint64_t keep);
 /* Does the host have what the zone's nets name? */
 int admin_check_nets(
     struct admin *a, const struct zone_conf *conf, struct error *err);

@@ -163,8 +163,8 @@ admin_load(struct admin *a, const char *zone, struct zone_conf **ret,
 }
 
 /* In one of these states? The lock is held. */
-int
-admin_check_state(struct admin *a, const char *zone, unsigned states,
+static int
+check_state(struct admin *a, const char *zone, unsigned states,
     const char *what, struct error *err)
 {
 	struct admin_zone z;
@@ -179,6 +179,25 @@ admin_check_state(struct admin *a, const char *zone, unsigned states,
 		    zone_state_name(z.state), what);
 	admin_zone_fini(&z);
 	return rc;
+}
+
+int
+admin_lock_in(struct admin *a, const char *zone, unsigned states,
+    const char *what, struct error *err)
+{
+	int rc, lock;
+
+	/* once before: who may not gets no folder for the lock */
+	rc = check_state(a, zone, states, what, err);
+	if (rc < 0)
+		return rc;
+	lock = admin_lock(a, zone, err);
+	if (lock < 0)
+		return lock;
+	rc = check_state(a, zone, states, what, err);
+	if (rc < 0)
+		fd_close(&lock);
+	return rc < 0 ? rc : lock;
 }
 
 int
@@ -222,11 +241,23 @@ admin_make_zonepath(const char *path, struct error *err)
 	return rc;
 }
 
+void
+admin_undo_install(struct admin *a, const struct zone_conf *conf,
+    const char *path, uint64_t keep)
+{
+	struct error late = ERROR_INIT;
+
+	(void)admin_remove_disks(a, conf, keep, &late);
+	if (path != NULL)
+		(void)tree_remove(path, &late);
+	(void)zone_store_set_state(a->store, zone_conf_get(conf, "zonename"),
+	    ZONE_STATE_CONFIGURED, &late);
+}
+
 static int
 install(struct admin *a, const char *zone, const struct zone_conf *conf,
     const char *path, const struct admin_install *in, struct error *err)
 {
-	struct error late = ERROR_INIT;
 	bool empty = tree_is_empty(path);
 	uint64_t there = admin_disks_there(a, conf);
 	int rc;
@@ -245,11 +276,7 @@ install(struct admin *a, const char *zone, const struct zone_conf *conf,
 		rc = admin_hook(a, conf, "postinstall", in->args, err);
 	if (rc == 0)
 		return 0;
-	(void)admin_remove_disks(a, conf, there, &late);
-	if (empty)
-		(void)tree_remove(path, &late);
-	(void)zone_store_set_state(
-	    a->store, zone, ZONE_STATE_CONFIGURED, &late);
+	admin_undo_install(a, conf, empty ? path : NULL, there);
 	return rc;
 }
 
@@ -257,18 +284,13 @@ int
 admin_install(struct admin *a, const char *zone, const struct admin_install *in,
     struct error *err)
 {
-	cleanup_close int lock = -1;
+	cleanup_close int lock =
+	    admin_lock_in(a, zone, ADMIN_IN(CONFIGURED), "install", err);
 	struct zone_conf *conf = NULL;
 	char path[ADMIN_PATH];
-	int rc;
+	int rc = lock;
 
-	rc = admin_check_state(a, zone, ADMIN_IN(CONFIGURED), "install", err);
-	if (rc == 0)
-		rc = lock = admin_lock(a, zone, err);
 	if (rc >= 0)
-		rc = admin_check_state(
-		    a, zone, ADMIN_IN(CONFIGURED), "install", err);
-	if (rc == 0)
 		rc = admin_load(a, zone, &conf, path, err);
 	if (rc == 0)
 		rc = install(a, zone, conf, path, in, err);
@@ -350,33 +372,19 @@ admin_uninstall(struct admin *a, const char *zone, struct error *err)
 {
 	static const unsigned states =
 	    ADMIN_IN(INSTALLED) | ADMIN_IN(INCOMPLETE);
-	cleanup_close int lock = -1;
-	int rc;
+	cleanup_close int lock =
+	    admin_lock_in(a, zone, states, "uninstall", err);
 
-	rc = admin_check_state(a, zone, states, "uninstall", err);
-	if (rc == 0)
-		rc = lock = admin_lock(a, zone, err);
-	if (rc >= 0)
-		rc = admin_check_state(a, zone, states, "uninstall", err);
-	if (rc == 0)
-		rc = uninstall(a, zone, err);
-	return rc < 0 ? rc : 0;
+	return lock < 0 ? lock : uninstall(a, zone, err);
 }
 
 int
 admin_mark_incomplete(struct admin *a, const char *zone, struct error *err)
 {
-	cleanup_close int lock = -1;
-	int rc;
+	cleanup_close int lock =
+	    admin_lock_in(a, zone, ADMIN_IN(INSTALLED), "mark", err);
 
-	rc = admin_check_state(a, zone, ADMIN_IN(INSTALLED), "mark", err);
-	if (rc == 0)
-		rc = lock = admin_lock(a, zone, err);
-	if (rc >= 0)
-		rc = admin_check_state(
-		    a, zone, ADMIN_IN(INSTALLED), "mark", err);
-	if (rc == 0)
-		rc = zone_store_set_state(
-		    a->store, zone, ZONE_STATE_INCOMPLETE, err);
-	return rc < 0 ? rc : 0;
+	return lock < 0
+	    ? lock
+	    : zone_store_set_state(a->store, zone, ZONE_STATE_INCOMPLETE, err);
 }

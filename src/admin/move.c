@@ -80,7 +80,6 @@ clone(struct admin *a, const char *zone, const char *path,
 	const char *other = zone_conf_get(source, "zonepath");
 	const char *const args[] = { zone_conf_get(source, "zonename"), NULL };
 	char from[ADMIN_PATH];
-	struct error late = ERROR_INIT;
 	bool empty = tree_is_empty(path);
 	uint64_t there = admin_disks_there(a, conf);
 	int rc;
@@ -105,11 +104,7 @@ clone(struct admin *a, const char *zone, const char *path,
 		    a->store, zone, ZONE_STATE_INSTALLED, err);
 	if (rc == 0)
 		return 0;
-	(void)admin_remove_disks(a, conf, there, &late);
-	if (empty)
-		(void)tree_remove(path, &late);
-	(void)zone_store_set_state(
-	    a->store, zone, ZONE_STATE_CONFIGURED, &late);
+	admin_undo_install(a, conf, empty ? path : NULL, there);
 	return rc;
 }
 
@@ -124,16 +119,11 @@ admin_clone(
 
 	if (strcmp(zone, source) == 0)
 		return error_set(err, EINVAL, "a zone cannot clone itself");
-	rc = lock = admin_lock(a, zone, err);
+	rc = lock = admin_lock_in(a, zone, ADMIN_IN(CONFIGURED), "clone", err);
 	if (rc >= 0)
-		rc = other = admin_lock(a, source, err);
-	if (rc >= 0)
-		rc = admin_check_state(
-		    a, zone, ADMIN_IN(CONFIGURED), "clone", err);
-	if (rc == 0)
-		rc = admin_check_state(
+		rc = other = admin_lock_in(
 		    a, source, ADMIN_IN(INSTALLED), "cloning it", err);
-	if (rc == 0)
+	if (rc >= 0)
 		rc = admin_load(a, zone, &conf, path, err);
 	if (rc == 0)
 		rc = zone_store_load(a->store, source, false, &from, NULL, err);
@@ -265,12 +255,9 @@ admin_move(
 {
 	static const unsigned states =
 	    ADMIN_IN(INSTALLED) | ADMIN_IN(INCOMPLETE);
-	cleanup_close int lock = admin_lock(a, zone, err);
-	int rc = lock;
+	cleanup_close int lock = admin_lock_in(a, zone, states, "move", err);
 
-	if (rc >= 0)
-		rc = admin_check_state(a, zone, states, "move", err);
-	return rc == 0 ? move(a, zone, zonepath, err) : rc;
+	return lock < 0 ? lock : move(a, zone, zonepath, err);
 }
 
 /* ---- detach, attach ---- */
@@ -293,15 +280,13 @@ int
 admin_detach(struct admin *a, const char *zone, bool only_show,
     struct buf *manifest, struct error *err)
 {
-	cleanup_close int lock = admin_lock(a, zone, err);
+	cleanup_close int lock =
+	    admin_lock_in(a, zone, ADMIN_IN(INSTALLED), "detach", err);
 	struct zone_conf *conf = NULL;
 	char path[ADMIN_PATH];
 	int rc = lock;
 
 	if (rc >= 0)
-		rc = admin_check_state(
-		    a, zone, ADMIN_IN(INSTALLED), "detach", err);
-	if (rc == 0)
 		rc = zone_store_load(a->store, zone, false, &conf, NULL, err);
 	if (rc < 0)
 		return rc;
@@ -370,13 +355,10 @@ attach(struct admin *a, const char *zone, bool force, struct error *err)
 int
 admin_attach(struct admin *a, const char *zone, bool force, struct error *err)
 {
-	cleanup_close int lock = admin_lock(a, zone, err);
-	int rc = lock;
+	cleanup_close int lock =
+	    admin_lock_in(a, zone, ADMIN_IN(CONFIGURED), "attach", err);
 
-	if (rc >= 0)
-		rc = admin_check_state(
-		    a, zone, ADMIN_IN(CONFIGURED), "attach", err);
-	return rc == 0 ? attach(a, zone, force, err) : rc;
+	return lock < 0 ? lock : attach(a, zone, force, err);
 }
 
 int

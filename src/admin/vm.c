@@ -96,10 +96,8 @@ vm_work_begin(struct vm_work *w, struct admin *a, const struct vm *vm,
 
 	*w = (struct vm_work){ .a = a, .vm = vm, .lock = -1 };
 	buf_init(&w->base, ZONE_XML_MAX);
-	rc = w->lock = admin_lock(a, vm->name, err);
+	rc = w->lock = admin_lock_in(a, vm->name, states, what, err);
 	if (rc >= 0)
-		rc = admin_check_state(a, vm->name, states, what, err);
-	if (rc == 0)
 		rc = vm_find(a, vm->name, &now, err);
 	if (rc == 0)
 		rc = zone_store_load(

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "vmm/vm.h"
 
@@ -41,9 +42,33 @@ void fw_cfg_destroy(struct fw_cfg *fw); /* NULL is allowed */
 /* Items and files are copied; files sort by name when the guest first looks. */
 int
 fw_cfg_add_item(struct fw_cfg *fw, uint16_t key, const void *data, size_t n);
-int fw_cfg_add_u16(struct fw_cfg *fw, uint16_t key, uint16_t v);
-int fw_cfg_add_u32(struct fw_cfg *fw, uint16_t key, uint32_t v);
-int fw_cfg_add_u64(struct fw_cfg *fw, uint16_t key, uint64_t v);
+static inline int
+fw_cfg_add_u16(struct fw_cfg *fw, uint16_t key, uint16_t v)
+{
+	uint8_t b[2];
+
+	store_le16(b, v);
+	return fw_cfg_add_item(fw, key, b, sizeof(b));
+}
+
+static inline int
+fw_cfg_add_u32(struct fw_cfg *fw, uint16_t key, uint32_t v)
+{
+	uint8_t b[4];
+
+	store_le32(b, v);
+	return fw_cfg_add_item(fw, key, b, sizeof(b));
+}
+
+static inline int
+fw_cfg_add_u64(struct fw_cfg *fw, uint16_t key, uint64_t v)
+{
+	uint8_t b[8];
+
+	store_le64(b, v);
+	return fw_cfg_add_item(fw, key, b, sizeof(b));
+}
+
 /* name: at most 55 characters; -EEXIST. */
 int fw_cfg_add_file(
     struct fw_cfg *fw, const char *name, const void *data, size_t n);

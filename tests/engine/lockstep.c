@@ -13,6 +13,7 @@
 #include "vmm/soft/lockstep.h"
 #include "vmm/soft/ops.h"
 #include "vmm/soft/vm.h"
+#include "void.h"
 
 #define RAM (8u << 20)
 #define PML4 0x100000u
@@ -75,48 +76,13 @@ static int log_fd;
 
 /* ---- the machine ---- */
 
-static uint64_t
-no_read(void *m, uint16_t port, unsigned width)
-{
-	return UINT64_MAX;
-}
-
 static void
 stop(void *m, uint16_t port, unsigned width, uint32_t value)
 {
 	engine_soft.vcpu_kick(vcpu);
 }
 
-static uint64_t
-no_mmio_read(void *m, gpa_t gpa, unsigned width)
-{
-	return UINT64_MAX;
-}
-
-static void
-no_mmio_write(void *m, gpa_t gpa, unsigned width, uint64_t value)
-{
-}
-
-static void
-no_eoi(void *m, uint8_t vector)
-{
-}
-
-static int
-no_extint(void *m)
-{
-	return -1;
-}
-
-static const struct engine_client client = {
-	.pio_read = no_read,
-	.pio_write = stop,
-	.mmio_read = no_mmio_read,
-	.mmio_write = no_mmio_write,
-	.eoi = no_eoi,
-	.extint_ack = no_extint,
-};
+static const struct engine_client client = VOID_CLIENT(stop);
 
 static void
 put64(uint64_t pa, uint64_t v)

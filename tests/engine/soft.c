@@ -16,6 +16,7 @@
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/mmu.h"
 #include "vmm/soft/vm.h"
+#include "void.h"
 
 #define RAM_SIZE (16u << 20)
 #define PA_PML4 0x100000u
@@ -43,47 +44,12 @@ static struct engine_vm *vm;
 static struct engine_vcpu *vcpu;
 static struct vm_mem *mem;
 
-static uint64_t
-no_read(void *m, uint16_t port, unsigned width)
-{
-	return UINT64_MAX;
-}
-
 static void
 no_write(void *m, uint16_t port, unsigned width, uint32_t value)
 {
 }
 
-static uint64_t
-no_mmio_read(void *m, gpa_t gpa, unsigned width)
-{
-	return UINT64_MAX;
-}
-
-static void
-no_mmio_write(void *m, gpa_t gpa, unsigned width, uint64_t value)
-{
-}
-
-static void
-no_eoi(void *m, uint8_t vector)
-{
-}
-
-static int
-no_extint(void *m)
-{
-	return -1;
-}
-
-static const struct engine_client client = {
-	.pio_read = no_read,
-	.pio_write = no_write,
-	.mmio_read = no_mmio_read,
-	.mmio_write = no_mmio_write,
-	.eoi = no_eoi,
-	.extint_ack = no_extint,
-};
+static const struct engine_client client = VOID_CLIENT(no_write);
 
 static void
 put64(uint64_t pa, uint64_t v)

@@ -51,24 +51,6 @@ fw_cfg_add_item(struct fw_cfg *fw, uint16_t key, const void *data, size_t n)
 	return 0;
 }
 
-int
-fw_cfg_add_u16(struct fw_cfg *fw, uint16_t key, uint16_t v)
-{
-	uint8_t b[2];
-
-	store_le16(b, v);
-	return fw_cfg_add_item(fw, key, b, sizeof(b));
-}
-
-int
-fw_cfg_add_u64(struct fw_cfg *fw, uint16_t key, uint64_t v)
-{
-	uint8_t b[8];
-
-	store_le64(b, v);
-	return fw_cfg_add_item(fw, key, b, sizeof(b));
-}
-
 static uint64_t
 item(const struct fw_cfg *fw, uint16_t key)
 {

@@ -92,33 +92,6 @@ fw_cfg_add_item(struct fw_cfg *fw, uint16_t key, const void *data, size_t n)
 }
 
 int
-fw_cfg_add_u16(struct fw_cfg *fw, uint16_t key, uint16_t v)
-{
-	uint8_t b[2];
-
-	store_le16(b, v);
-	return fw_cfg_add_item(fw, key, b, sizeof(b));
-}
-
-int
-fw_cfg_add_u32(struct fw_cfg *fw, uint16_t key, uint32_t v)
-{
-	uint8_t b[4];
-
-	store_le32(b, v);
-	return fw_cfg_add_item(fw, key, b, sizeof(b));
-}
-
-int
-fw_cfg_add_u64(struct fw_cfg *fw, uint16_t key, uint64_t v)
-{
-	uint8_t b[8];
-
-	store_le64(b, v);
-	return fw_cfg_add_item(fw, key, b, sizeof(b));
-}
-
-int
 fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *data, size_t n)
 {
 	struct file *p;

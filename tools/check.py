@@ -193,7 +193,6 @@ def fetch(long):
     subprocess.run([TOP / "tools/kernel.sh", cache / "linux"], check=False)
     subprocess.run([TOP / "tools/kernel.sh", cache / "linux-6.12", "6.12"], check=False)
     subprocess.run([TOP / "tools/cloudinit.sh", cache / "cloudinit"], check=False)
-    subprocess.run(["meson", "setup", TOP / "build"], check=False, stdout=subprocess.DEVNULL)
     subprocess.run([TOP / "tools/image.sh", TOP / "build", "busybox", cache / "busybox"], check=False)
     if long:
         subprocess.run([TOP / "tools/rootfs.sh", cache / "debian"], check=False)

@@ -31,6 +31,7 @@
 
 #define CONTROL 3
 #define EXIT_RECORD 6
+#define PAUSE_MOST 60 /* seconds */
 
 struct zhyve {
 	struct config_node *root;
@@ -38,6 +39,10 @@ struct zhyve {
 	struct mevent *control;
 	struct lock_spec lock;
 	bool run; /* the word was said */
+
+	bool paused;
+	uint64_t pause_id; /* whose resume ends it */
+	struct mevent *pause_end; /* or this timer */
 };
 
 /* A locked process is not searched for leaks; bhyve is. */
@@ -257,6 +262,78 @@ order_nmi(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
 	return rc < 0 ? error_sys(err, -rc, "nmi") : 0;
 }
 
+/* ---- pauses ---- */
+
+static void
+say_pause(const char *type, uint64_t id, bool held)
+{
+	struct nvlist *msg = ipc_message(type);
+
+	if (msg != NULL) {
+		nvlist_add_u64(msg, "id", id);
+		nvlist_add_bool(msg, "held", held);
+	}
+	say(msg);
+}
+
+static void
+resume(struct zhyve *z)
+{
+	if (!z->paused)
+		return;
+	z->paused = false;
+	(void)mevent_timer_set(z->pause_end, 0, 0);
+	machine_resume(z->machine);
+}
+
+/* Whoever wanted it is slow or dead; the guest waits for nobody. */
+static void
+on_pause_end(void *arg, uint64_t expirations)
+{
+	log_warn("zhyve", "paused for too long: the machine goes on");
+	resume(arg);
+}
+
+static int
+order_pause(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
+    struct error *err)
+{
+	uint64_t id, seconds;
+	int rc = 0;
+
+	if (nvlist_get_u64(msg, "id", &id) < 0 ||
+	    nvlist_get_u64(msg, "seconds", &seconds) < 0 || seconds == 0 ||
+	    seconds > PAUSE_MOST)
+		return error_set(
+		    err, EPROTO, "pause: an id and 1-%d seconds", PAUSE_MOST);
+	/* the end is sure before the beginning */
+	rc = mevent_timer_set(z->pause_end, seconds * UINT64_C(1000000000), 0);
+	if (rc == 0 && !z->paused)
+		rc = machine_pause(z->machine);
+	if (rc < 0)
+		return error_sys(err, -rc, "pause");
+	z->paused = true;
+	z->pause_id = id;
+	say_pause("paused", id, true);
+	return 0;
+}
+
+static int
+order_resume(struct zhyve *z, const struct nvlist *msg, int *fds, size_t nfds,
+    struct error *err)
+{
+	uint64_t id;
+	bool held;
+
+	if (nvlist_get_u64(msg, "id", &id) < 0)
+		return error_set(err, EPROTO, "resume: an id");
+	held = z->paused && id == z->pause_id;
+	if (held)
+		resume(z);
+	say_pause("resumed", id, held);
+	return 0;
+}
+
 static const struct order {
 	const char *type;
 	bool machine; /* needs one */
@@ -270,6 +347,8 @@ static const struct order {
 	{ "poweroff", true, order_poweroff },
 	{ "nmi", true, order_nmi },
 	{ "plug", true, order_plug },
+	{ "pause", true, order_pause },
+	{ "resume", true, order_resume },
 };
 
 static int
@@ -364,6 +443,9 @@ prepare(struct zhyve *z, struct error *err)
 		rc = take_order(z, err);
 	if (rc == 0)
 		rc = error_set(err, EPIPE, "zoneadmd has gone");
+	if (rc > 0)
+		rc = mevent_add_timer(machine_loop(z->machine), on_pause_end, z,
+		    &z->pause_end, err);
 	return rc < 0 ? rc : close_calls(z, err);
 }
 
@@ -409,6 +491,7 @@ zhyve_main(void)
 	net_on_down(on_link_down, &z);
 	status = run(&z);
 	mevent_delete(z.control);
+	mevent_delete(z.pause_end);
 	machine_destroy(z.machine);
 	config_free(z.root);
 	return status;

@@ -78,6 +78,16 @@ struct admin_request {
 int admin_request(struct admin *a, const char *zone,
     const struct admin_request *rq, struct buf *notes, struct error *err);
 /*
+ * Have the machine of a zone that runs stand still: no vCPU runs until
+ * admin_resume(), or the process ends, or so many seconds are over. What its
+ * devices were asked for before may still be carried out. *ret_fd is the
+ * pause.
+ */
+int admin_pause(struct admin *a, const char *zone, uint64_t seconds,
+    int *ret_fd, struct error *err);
+/* Closes it. An error: it cannot be said that it stood still all the time. */
+int admin_resume(int fd, const char *zone, struct error *err);
+/*
  * Connect to a socket in the zone's folder ("zoneadmd.sock", "console.sock"),
  * and start the supervisor for that.
  */

@@ -175,18 +175,13 @@ read_reply(const struct nvlist *msg, struct buf *notes, struct error *err)
 
 /* 1: it ended without an answer. */
 static int
-ask(struct admin *a, const char *zone, const struct nvlist *rq,
-    struct buf *notes, struct error *err)
+exchange(int fd, const char *zone, const struct nvlist *rq, struct buf *notes,
+    struct error *err)
 {
-	cleanup_close int fd =
-	    admin_connect(a, zone, "zoneadmd.sock", SOCK_SEQPACKET, err);
 	struct nvlist *msg = NULL;
 	const char *type = NULL;
-	int rc;
+	int rc = ipc_send(fd, rq, NULL, 0);
 
-	if (fd < 0)
-		return fd;
-	rc = ipc_send(fd, rq, NULL, 0);
 	if (rc == 0)
 		rc = ipc_recv(fd, &msg, &type, NULL, 0, NULL, err);
 	if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET)
@@ -196,6 +191,16 @@ ask(struct admin *a, const char *zone, const struct nvlist *rq,
 	rc = read_reply(msg, notes, err);
 	nvlist_free(msg);
 	return rc;
+}
+
+static int
+ask(struct admin *a, const char *zone, const struct nvlist *rq,
+    struct buf *notes, struct error *err)
+{
+	cleanup_close int fd =
+	    admin_connect(a, zone, "zoneadmd.sock", SOCK_SEQPACKET, err);
+
+	return fd < 0 ? fd : exchange(fd, zone, rq, notes, err);
 }
 
 int
@@ -215,5 +220,49 @@ admin_request(struct admin *a, const char *zone, const struct admin_request *rq,
 		    "the supervisor of zone '%s' ended while it did it; look "
 		    "at the zone's state, and try again",
 		    zone);
+	return rc;
+}
+
+/* ---- pauses ---- */
+
+static int
+pause_say(
+    int fd, const char *zone, const struct admin_request *rq, struct error *err)
+{
+	struct nvlist *msg = make_request(rq);
+	int rc = msg != NULL ? exchange(fd, zone, msg, NULL, err)
+			     : error_set(err, ENOMEM, "out of memory");
+
+	nvlist_free(msg);
+	return rc == 1 ? error_set(err, EPIPE,
+			     "the supervisor of zone '%s' ended meanwhile; try "
+			     "again",
+			     zone)
+		       : rc;
+}
+
+int
+admin_pause(struct admin *a, const char *zone, uint64_t seconds, int *ret_fd,
+    struct error *err)
+{
+	const struct admin_request rq = { .command = "pause",
+		.timeout = seconds };
+	int fd = admin_connect(a, zone, "zoneadmd.sock", SOCK_SEQPACKET, err);
+	int rc = fd < 0 ? fd : pause_say(fd, zone, &rq, err);
+
+	if (rc < 0)
+		fd_close(&fd);
+	else
+		*ret_fd = fd;
+	return rc;
+}
+
+int
+admin_resume(int fd, const char *zone, struct error *err)
+{
+	const struct admin_request rq = { .command = "resume" };
+	int rc = pause_say(fd, zone, &rq, err);
+
+	fd_close(&fd);
 	return rc;
 }

@@ -55,18 +55,89 @@ find_pools(const struct vm_work *w, struct pools_of *ret, struct error *err)
 
 /* ---- create ---- */
 
-static int
-check_atomic(
-    const struct vm_work *w, const struct pools_of *p, struct error *err)
-{
-	bool atomic = p->n == 1 && volume_pool_atomic(w->pools, p->name[0]);
+#define PAUSE_SECONDS 10 /* far more than it takes */
 
-	if (atomic || w->state == ZONE_STATE_INSTALLED)
-		return 0;
-	return error_set(err, EBUSY,
-	    "VM %s is running, and its pools cannot keep one moment of all "
-	    "its disks: stop it first",
-	    w->vm->name);
+/* Of one pool that can do it by itself, or of who does not run. */
+static bool
+is_simple(const struct vm_work *w, const struct pools_of *p)
+{
+	return w->state < ZONE_STATE_RUNNING ||
+	    (p->n == 1 && volume_pool_atomic(w->pools, p->name[0]));
+}
+
+static int
+snapshot_pools(const struct vm_work *w, const struct pools_of *p,
+    const char *name, struct error *err)
+{
+	struct error late = ERROR_INIT;
+	size_t i = 0;
+	int rc = 0;
+
+	while (rc == 0 && i < p->n) {
+		rc = snapshot_create(
+		    w->pools, p->name[i], w->vm->uuid, name, err);
+		i += rc == 0;
+	}
+	while (rc < 0 && i > 0)
+		(void)snapshot_delete(
+		    w->pools, p->name[--i], w->vm->uuid, name, &late);
+	return rc;
+}
+
+/*
+ * The vCPUs stand still meanwhile. What the guest had asked its disks for is
+ * done or not, each for itself, as after a power failure: it has heard of
+ * nothing that is missing.
+ */
+static int
+take_still(const struct vm_work *w, struct snapshot *const *s, size_t n,
+    struct error *err)
+{
+	struct error late = ERROR_INIT;
+	int pause = -1, rc, still;
+
+	rc = admin_pause(w->a, w->vm->name, PAUSE_SECONDS, &pause, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = snapshot_take(s[i], err);
+	still = admin_resume(pause, w->vm->name, rc == 0 ? err : &late);
+	return rc < 0 ? rc : still;
+}
+
+static int
+snapshot_live(const struct vm_work *w, const struct pools_of *p,
+    const char *name, struct error *err)
+{
+	struct snapshot *s[POOLS_MAX];
+	struct error late = ERROR_INIT;
+	size_t n = 0, kept = 0;
+	int rc = 0;
+
+	while (rc == 0 && n < p->n) {
+		rc = snapshot_begin(
+		    w->pools, p->name[n], w->vm->uuid, name, &s[n], err);
+		n += rc == 0;
+	}
+	if (rc == -EOPNOTSUPP)
+		error_prefix(err,
+		    "VM %s is running: stop it first, or keep its disks on "
+		    "btrfs, zfs, or xfs with reflinks",
+		    w->vm->name);
+	if (rc == 0)
+		rc = take_still(w, s, n, err);
+	for (size_t i = 0; i < n; i++) {
+		if (rc < 0) {
+			(void)snapshot_end(s[i], false, &late);
+			continue;
+		}
+		rc = snapshot_end(s[i], true, err);
+		kept += rc == 0;
+	}
+	while (rc < 0 && kept > 0)
+		(void)snapshot_delete(
+		    w->pools, p->name[--kept], w->vm->uuid, name, &late);
+	return rc;
 }
 
 int
@@ -75,10 +146,8 @@ vm_snapshot(
 {
 	static const unsigned states =
 	    ADMIN_IN(INSTALLED) | ADMIN_IN(READY) | ADMIN_IN(RUNNING);
-	struct error late = ERROR_INIT;
 	struct pools_of p;
 	struct vm_work w;
-	size_t i = 0;
 	int rc;
 
 	rc = vm_work_begin(&w, a, vm, states, "a snapshot", err);
@@ -86,14 +155,8 @@ vm_snapshot(
 		return rc;
 	rc = find_pools(&w, &p, err);
 	if (rc == 0)
-		rc = check_atomic(&w, &p, err);
-	while (rc == 0 && i < p.n) {
-		rc = snapshot_create(w.pools, p.name[i], vm->uuid, name, err);
-		i += rc == 0;
-	}
-	while (rc < 0 && i > 0)
-		(void)snapshot_delete(
-		    w.pools, p.name[--i], vm->uuid, name, &late);
+		rc = is_simple(&w, &p) ? snapshot_pools(&w, &p, name, err)
+				       : snapshot_live(&w, &p, name, err);
 	vm_work_end(&w);
 	return rc;
 }

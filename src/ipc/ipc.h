@@ -7,8 +7,9 @@
  *
  * Requests to zoneadmd (zoneadmd.sock; only the host's root may connect):
  *   request  id uint64, command string (ready, boot, halt, reboot, shutdown,
- *            status, note_uninstalling, nmi), args string array (optional: boot
- *            arguments), debug bool, timeout uint64 (seconds, shutdown)
+ *            status, note_uninstalling, nmi, pause, resume), args string array
+ *            (optional: boot arguments), debug bool, timeout uint64 (seconds;
+ *            shutdown, pause)
  *   reply    id, code uint64 (0 or an errno value), text string (what went
  *            wrong, or notices), state string
  *
@@ -18,11 +19,16 @@
  *   run, powerbutton, nmi
  *   poweroff cause string
  *   plug     net string; one descriptor: a link's new socket
+ *   pause    id uint64, seconds uint64 (1-60): vCPUs stop, until the resume of
+ *            that id or so many seconds later, whatever comes first
+ *   resume   id uint64
  * zhyve to zoneadmd:
  *   ready    engine string, cpus uint64, memory uint64 (bytes)
  *   failed   text string; the process ends next
  *   running
  *   link     net string: its socket's other end is gone
+ *   paused   id uint64: no vCPU runs
+ *   resumed  id uint64, held bool: the pause of that id lasted until now
  *   exit     status uint64 (bhyve's), cause string; the process ends next
  *
  * zoneadmd or zoneadm to zonelink (descriptor 3 there), one link at a time:

@@ -449,6 +449,18 @@ machine_nmi(struct machine *m)
 	return vm_nmi(m->vm, 0);
 }
 
+int
+machine_pause(struct machine *m)
+{
+	return vm_pause(m->vm);
+}
+
+void
+machine_resume(struct machine *m)
+{
+	vm_resume(m->vm);
+}
+
 const char *
 machine_engine(const struct machine *m)
 {

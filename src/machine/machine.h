@@ -62,6 +62,12 @@ struct mevent_loop *machine_loop(struct machine *m);
 void machine_power_button(struct machine *m, const char *who);
 void machine_stop(struct machine *m, enum vm_stop reason, const char *cause);
 int machine_nmi(struct machine *m); /* to the first vCPU */
+/*
+ * No vCPU runs until machine_resume(); the devices end what the guest has asked
+ * them for.
+ */
+int machine_pause(struct machine *m);
+void machine_resume(struct machine *m);
 /* For those who want to know what was built. */
 const char *machine_engine(const struct machine *m);
 unsigned machine_cpus(const struct machine *m);

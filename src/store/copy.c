@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <string.h>
@@ -178,14 +179,18 @@ copy_disk(int from, int to)
 	return rc;
 }
 
-int
-copy_file(const char *from, const char *to, unsigned mode, struct error *err)
+/* shared: share blocks or fail, and let the caller sync. */
+static int
+file_at(const char *from, const char *to, unsigned mode, bool shared,
+    struct error *err)
 {
 	cleanup_close int in = -1, out = -1;
 	struct stat st;
 	int rc;
 
 	in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (in < 0 && errno == ENOENT && shared)
+		return 0;
 	if (in < 0 || fstat(in, &st) != 0)
 		return error_sys(err, errno, "%s", from);
 	if (!S_ISREG(st.st_mode))
@@ -194,40 +199,59 @@ copy_file(const char *from, const char *to, unsigned mode, struct error *err)
 	    open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (out < 0)
 		return error_sys(err, errno, "%s", to);
-	rc = copy_disk(in, out);
-	if (rc == 0 && (fchmod(out, mode & 07777) != 0 || fsync(out) != 0))
+	if (shared)
+		rc = ioctl(out, FICLONE, in) == 0 ? 0 : -errno;
+	else
+		rc = copy_disk(in, out);
+	if (rc == 0 &&
+	    (fchmod(out, mode & 07777) != 0 || (!shared && fsync(out) != 0)))
 		rc = -errno;
 	if (rc == 0)
 		return 0;
 	unlink(to);
-	return error_sys(err, -rc, "cannot copy %s to %s", from, to);
+	return error_sys(err, -rc, "cannot %s %s to %s",
+	    shared ? "share the blocks of" : "copy", from, to);
+}
+
+int
+copy_file(const char *from, const char *to, unsigned mode, struct error *err)
+{
+	return file_at(from, to, mode, false, err);
 }
 
 /* ---- trees ---- */
 
-static int tree_at(const char *from, const char *to, int depth, struct error *);
+/* A folder in both trees, at a depth. */
+struct branch {
+	const char *from, *to;
+	int depth;
+	bool shared;
+};
+
+static int tree_at(const struct branch *b, struct error *err);
 
 static int
-tree_entry(const char *from, const char *to, const struct stat *st, int depth,
-    struct error *err)
+tree_entry(const struct branch *b, const struct stat *st, struct error *err)
 {
 	int rc = 0;
 
 	if (S_ISDIR(st->st_mode))
-		rc = tree_at(from, to, depth, err);
+		rc = tree_at(b, err);
 	else if (S_ISREG(st->st_mode))
-		rc = copy_file(from, to, st->st_mode, err);
+		rc = file_at(b->from, b->to, st->st_mode, b->shared, err);
 	else
 		return 0;
-	if (rc == 0 && lchown(to, st->st_uid, st->st_gid) != 0)
-		rc = error_sys(err, errno, "%s", to);
+	if (rc == 0 && lchown(b->to, st->st_uid, st->st_gid) != 0 &&
+	    (!b->shared || errno != ENOENT))
+		rc = error_sys(err, errno, "%s", b->to);
 	return rc;
 }
 
 static int
-tree_all(DIR *d, const char *from, const char *to, int depth, struct error *err)
+tree_all(DIR *d, const struct branch *b, struct error *err)
 {
 	char src[PATH_SIZE], dst[PATH_SIZE];
+	const struct branch next = { src, dst, b->depth + 1, b->shared };
 	struct dirent *e;
 	struct stat st;
 	int rc = 0;
@@ -235,12 +259,12 @@ tree_all(DIR *d, const char *from, const char *to, int depth, struct error *err)
 	while (rc == 0 && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (str_format(src, sizeof(src), "%s/%s", from, e->d_name) <
+		if (str_format(src, sizeof(src), "%s/%s", b->from, e->d_name) <
 			0 ||
-		    str_format(dst, sizeof(dst), "%s/%s", to, e->d_name) < 0)
+		    str_format(dst, sizeof(dst), "%s/%s", b->to, e->d_name) < 0)
 			return error_set(err, ENAMETOOLONG, "%s", e->d_name);
 		if (lstat(src, &st) == 0)
-			rc = tree_entry(src, dst, &st, depth + 1, err);
+			rc = tree_entry(&next, &st, err);
 		else if (errno != ENOENT)
 			rc = error_sys(err, errno, "%s", src);
 	}
@@ -248,41 +272,96 @@ tree_all(DIR *d, const char *from, const char *to, int depth, struct error *err)
 }
 
 static int
-tree_at(const char *from, const char *to, int depth, struct error *err)
+finish_dir(const struct branch *b, mode_t mode, struct error *err)
+{
+	cleanup_close int fd =
+	    open(b->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || fchmod(fd, mode & 07777) != 0 ||
+	    (!b->shared && fsync(fd) != 0))
+		return error_sys(err, errno, "%s", b->to);
+	return 0;
+}
+
+static int
+tree_at(const struct branch *b, struct error *err)
 {
 	struct stat st;
 	DIR *d;
 	int rc;
 
-	if (depth == DEPTH_MAX)
-		return error_set(err, ELOOP, "%s: folders too deep", from);
-	d = opendir(from);
+	if (b->depth == DEPTH_MAX)
+		return error_set(err, ELOOP, "%s: folders too deep", b->from);
+	d = opendir(b->from);
 	if (d == NULL || fstat(dirfd(d), &st) != 0 ||
-	    mkdir(to, st.st_mode & 07777) != 0) {
+	    mkdir(b->to, st.st_mode & 07777) != 0) {
 		rc = error_sys(
-		    err, errno, "cannot copy folder %s to %s", from, to);
+		    err, errno, "cannot copy folder %s to %s", b->from, b->to);
 	} else {
-		rc = tree_all(d, from, to, depth, err);
-		if (rc == 0) {
-			cleanup_close int fd = open(to,
-			    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-			if (fd < 0 || fchmod(fd, st.st_mode & 07777) != 0 ||
-			    fsync(fd) != 0)
-				rc = error_sys(err, errno, "%s", to);
-		}
+		rc = tree_all(d, b, err);
+		if (rc == 0)
+			rc = finish_dir(b, st.st_mode, err);
 	}
 	if (d != NULL)
 		closedir(d);
 	return rc;
 }
 
-int
-copy_tree(const char *from, const char *to, struct error *err)
+static int
+tree(const char *from, const char *to, bool shared, struct error *err)
 {
+	const struct branch top = { from, to, 0, shared };
 	struct stat st;
 
 	if (lstat(from, &st) != 0)
 		return error_sys(err, errno, "%s", from);
-	return tree_entry(from, to, &st, 0, err);
+	return tree_entry(&top, &st, err);
+}
+
+int
+copy_tree(const char *from, const char *to, struct error *err)
+{
+	return tree(from, to, false, err);
+}
+
+/* ---- sharing ---- */
+
+int
+copy_tree_shared(const char *from, const char *to, struct error *err)
+{
+	return tree(from, to, true, err);
+}
+
+static int
+sync_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	cleanup_close int fd = -1;
+
+	if (type != FTW_F && type != FTW_DP)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && fsync(fd) == 0 ? 0 : -1;
+}
+
+int
+copy_tree_sync(const char *path, struct error *err)
+{
+	if (nftw(path, sync_entry, DEPTH_MAX, FTW_PHYS | FTW_DEPTH) != 0)
+		return error_sys(err, errno, "%s", path);
+	return 0;
+}
+
+/* Files that never had a name: nothing of it stays. */
+int
+copy_can_share(const char *from, const char *to)
+{
+	char block[4096] = "";
+	cleanup_close int in = open(from, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600),
+			  out = open(to, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+	if (in < 0 || out < 0 ||
+	    pwrite(in, block, sizeof(block), 0) != sizeof(block) ||
+	    ioctl(out, FICLONE, in) != 0)
+		return -errno;
+	return 0;
 }

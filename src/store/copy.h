@@ -31,4 +31,15 @@ copy_file(const char *from, const char *to, unsigned mode, struct error *err);
  */
 int copy_tree(const char *from, const char *to, struct error *err);
 
+/*
+ * The same in as little time as can be, for disks that are kept still
+ * meanwhile: blocks are shared or it fails, nothing is synced. A file that goes
+ * while it is looked at is no file of the tree.
+ */
+int copy_tree_shared(const char *from, const char *to, struct error *err);
+/* What that left to do. */
+int copy_tree_sync(const char *path, struct error *err);
+/* Can files of one folder be shared in the other? 0, -EOPNOTSUPP, ... */
+int copy_can_share(const char *from, const char *to);
+
 #endif

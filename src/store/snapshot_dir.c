@@ -189,7 +189,7 @@ missing(
 
 /* Copy what belongs to a snapshot. */
 static int
-copy_parts(const char *from, const char *to, struct error *err)
+copy_parts(const char *from, const char *to, bool live, struct error *err)
 {
 	char src[STORE_PATH], dst[STORE_PATH];
 	int rc = 0;
@@ -201,19 +201,20 @@ copy_parts(const char *from, const char *to, struct error *err)
 		    str_format(dst, sizeof(dst), "%s/%s", to, parts[i]) < 0)
 			return error_set(err, ENAMETOOLONG, "%s", from);
 		if (access(src, F_OK) == 0)
-			rc = copy_tree(src, dst, err);
+			rc = live ? copy_tree_shared(src, dst, err)
+				  : copy_tree(src, dst, err);
 	}
-	return rc < 0 ? rc : dir_sync(to, err);
+	return rc < 0 || live ? rc : dir_sync(to, err);
 }
 
 static int
-copy_place(
-    const struct pool *p, const char *from, const char *to, struct error *err)
+copy_place(const struct pool *p, const char *from, const char *to, bool live,
+    struct error *err)
 {
 	int rc;
 
 	if (p->ops != &volume_btrfs_ops)
-		return copy_parts(from, to, err);
+		return copy_parts(from, to, live, err);
 	rc = subvol_copy(from, to);
 	return rc < 0
 	    ? error_sys(err, -rc, "cannot make a snapshot of %s", from)
@@ -237,43 +238,59 @@ stamp(const char *path, int64_t after, struct error *err)
 	return dir_sync(path, err);
 }
 
+/* Everything but the disks is small: those are written out before. */
 static int
-create_in(const struct pool *p, const char *zone, const char *name,
-    int64_t after, struct error *err)
+prepare_live(
+    const struct pool *p, const char *zone, const char *half, struct error *err)
 {
-	char half[STORE_PATH], data[STORE_PATH], path[STORE_PATH];
-	char from[STORE_PATH], dir[STORE_PATH];
+	char place[STORE_PATH], disks[STORE_PATH];
+	int rc;
+
+	rc = dir_path(p, zone, NULL, place, err);
+	if (rc == 0)
+		rc = dir_path(p, zone, "disks", disks, err);
+	if (rc == 0 && p->ops != &volume_btrfs_ops) {
+		rc = copy_can_share(place, half);
+		if (rc < 0)
+			rc = error_set(err, EOPNOTSUPP,
+			    "files of pool '%s' in %s cannot share blocks (%s)",
+			    p->name, p->host, strerror(-rc));
+	}
+	if (rc == 0 && access(disks, F_OK) == 0)
+		rc = copy_tree_sync(disks, err);
+	return rc;
+}
+
+/* NAME.new, beside the others. */
+static int
+make_half(const struct pool *p, const char *zone, const char *name, bool live,
+    struct error *err)
+{
+	char half[STORE_PATH], dir[STORE_PATH];
 	struct error late = ERROR_INIT;
 	int rc;
 
-	rc = snap_path(p, zone, name, "", path, err);
-	if (rc == 0)
-		rc = snap_path(p, zone, NULL, "", dir, err);
+	rc = snap_path(p, zone, NULL, "", dir, err);
 	if (rc == 0)
 		rc = snap_path(p, zone, name, HALF, half, err);
-	if (rc == 0)
-		rc = snap_path(p, zone, name, HALF "/data", data, err);
-	if (rc == 0)
-		rc = dir_path(p, zone, NULL, from, err);
 	if (rc == 0)
 		rc = tree_make_dirs(dir, 0700, err);
 	if (rc == 0 && mkdir(half, 0700) != 0)
 		rc = error_sys(err, errno, "%s", half);
 	if (rc < 0)
 		return rc;
-	rc = copy_place(p, from, data, err);
-	if (rc == 0)
-		rc = stamp(half, after, err);
-	if (rc == 0 && rename(half, path) != 0)
-		rc = error_sys(err, errno, "%s", path);
-	if (rc < 0)
+	if (live)
+		rc = prepare_live(p, zone, half, err);
+	if (rc < 0) {
 		(void)remove_snapshot(p, half, &late);
-	return rc < 0 ? rc : dir_sync(dir, err);
+		(void)rmdir(dir);
+	}
+	return rc;
 }
 
 int
-dir_snap_create(
-    const struct pool *p, const char *zone, const char *name, struct error *err)
+dir_snap_begin(const struct pool *p, const char *zone, const char *name,
+    bool live, struct error *err)
 {
 	struct found *v = NULL;
 	char place[STORE_PATH];
@@ -290,9 +307,69 @@ dir_snap_create(
 		if (strcmp(v[i].name, name) == 0)
 			rc = error_set(err, EEXIST,
 			    "zone %s has a snapshot '%s' already", zone, name);
-	if (rc == 0)
-		rc = create_in(p, zone, name, n > 0 ? v[n - 1].ns : 0, err);
 	free(v);
+	return rc < 0 ? rc : make_half(p, zone, name, live, err);
+}
+
+int
+dir_snap_take(const struct pool *p, const char *zone, const char *name,
+    bool live, struct error *err)
+{
+	char data[STORE_PATH], place[STORE_PATH];
+	int rc;
+
+	rc = snap_path(p, zone, name, HALF "/data", data, err);
+	if (rc == 0)
+		rc = dir_path(p, zone, NULL, place, err);
+	return rc < 0 ? rc : copy_place(p, place, data, live, err);
+}
+
+/* Later than all others, it is one of them. */
+static int
+publish(
+    const struct pool *p, const char *zone, const char *name, struct error *err)
+{
+	char half[STORE_PATH], path[STORE_PATH], dir[STORE_PATH];
+	struct found *v = NULL;
+	size_t n = 0;
+	int rc;
+
+	rc = snap_path(p, zone, NULL, "", dir, err);
+	if (rc == 0)
+		rc = snap_path(p, zone, name, HALF, half, err);
+	if (rc == 0)
+		rc = snap_path(p, zone, name, "", path, err);
+	if (rc == 0)
+		rc = find_all(p, zone, false, &v, &n, err);
+	if (rc == 0)
+		rc = stamp(half, n > 0 ? v[n - 1].ns : 0, err);
+	if (rc == 0 && rename(half, path) != 0)
+		rc = error_sys(err, errno, "%s", path);
+	free(v);
+	return rc < 0 ? rc : dir_sync(dir, err);
+}
+
+int
+dir_snap_end(const struct pool *p, const char *zone, const char *name,
+    bool live, bool keep, struct error *err)
+{
+	char half[STORE_PATH], data[STORE_PATH], dir[STORE_PATH];
+	struct error late = ERROR_INIT;
+	int rc;
+
+	rc = snap_path(p, zone, name, HALF, half, err);
+	if (rc == 0)
+		rc = snap_path(p, zone, name, HALF "/data", data, err);
+	if (rc == 0)
+		rc = snap_path(p, zone, NULL, "", dir, err);
+	if (rc == 0 && keep && live && p->ops != &volume_btrfs_ops)
+		rc = copy_tree_sync(data, err);
+	if (rc == 0 && keep)
+		rc = publish(p, zone, name, err);
+	if (rc < 0 || !keep) {
+		(void)remove_snapshot(p, half, &late);
+		(void)rmdir(dir);
+	}
 	return rc;
 }
 
@@ -402,7 +479,7 @@ roll_back(
 		rc = dir_tree_remove(p, half, err);
 	if (rc < 0)
 		return rc;
-	rc = copy_place(p, data, half, err);
+	rc = copy_place(p, data, half, false, err);
 	if (rc == 0)
 		rc = keep_others(place, half, err);
 	if (rc == 0 &&

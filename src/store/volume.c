@@ -312,14 +312,87 @@ snap_place(const struct volume_pools *pools, const char *pool, const char *zone,
 	return place(pools, pool, zone, ret, err);
 }
 
+struct snapshot {
+	const struct pool *pool;
+	char zone[VOLUME_ZONE_LEN + 1], name[SNAPSHOT_NAME_MAX + 1];
+	bool live, taken;
+};
+
+static int
+begin(const struct volume_pools *pools, const char *pool, const char *zone,
+    const char *name, bool live, struct snapshot *ret, struct error *err)
+{
+	int rc = snap_place(pools, pool, zone, name, &ret->pool, err);
+
+	if (rc < 0)
+		return rc;
+	strcpy(ret->zone, zone);
+	strcpy(ret->name, name);
+	ret->live = live;
+	return ret->pool->ops->snap_begin(
+	    ret->pool, ret->zone, ret->name, live, err);
+}
+
+int
+snapshot_take(struct snapshot *s, struct error *err)
+{
+	int rc =
+	    s->pool->ops->snap_take(s->pool, s->zone, s->name, s->live, err);
+
+	s->taken = rc == 0;
+	return rc;
+}
+
+/* A dataset's snapshot of that name that we did not take is somebody's. */
+static int
+end(struct snapshot *s, bool keep, struct error *err)
+{
+	if (!keep && !s->taken && s->pool->ops->dataset)
+		return 0;
+	return s->pool->ops->snap_end(
+	    s->pool, s->zone, s->name, s->live, keep, err);
+}
+
+int
+snapshot_begin(const struct volume_pools *pools, const char *pool,
+    const char *zone, const char *name, struct snapshot **ret,
+    struct error *err)
+{
+	struct snapshot *s = alloc_zero(1, sizeof(*s));
+	int rc = s != NULL ? begin(pools, pool, zone, name, true, s, err)
+			   : error_sys(err, ENOMEM, "snapshot");
+
+	if (rc < 0)
+		free(s);
+	else
+		*ret = s;
+	return rc;
+}
+
+int
+snapshot_end(struct snapshot *s, bool keep, struct error *err)
+{
+	int rc = end(s, keep, err);
+
+	free(s);
+	return rc;
+}
+
 int
 snapshot_create(const struct volume_pools *pools, const char *pool,
     const char *zone, const char *name, struct error *err)
 {
-	const struct pool *p = NULL;
-	int rc = snap_place(pools, pool, zone, name, &p, err);
+	struct error late = ERROR_INIT;
+	struct snapshot s = { NULL };
+	int rc = begin(pools, pool, zone, name, false, &s, err);
 
-	return rc < 0 ? rc : p->ops->snap_create(p, zone, name, err);
+	if (rc < 0)
+		return rc;
+	rc = snapshot_take(&s, err);
+	if (rc == 0)
+		return end(&s, true, err);
+	(void)end(&s, false, &late);
+	return rc;
 }
 
 int

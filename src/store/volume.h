@@ -47,8 +47,9 @@ void volume_pools_close(struct volume_pools *pools); /* NULL is allowed */
 /* The nth pool's name, borrowed; NULL behind the last. The first is default. */
 const char *volume_pool_name(const struct volume_pools *pools, size_t nth);
 /*
- * Are its snapshots of one moment, so that a zone may run meanwhile? Else
- * (file) it must be stopped. false also if there is no such pool.
+ * Are its snapshots of one moment by themselves, so that a zone may run
+ * meanwhile? Else (file) it must be stopped, or stand still while
+ * snapshot_take() works. false also if there is no such pool.
  */
 bool volume_pool_atomic(const struct volume_pools *pools, const char *pool);
 
@@ -136,6 +137,18 @@ struct snapshot_list {
 /* The zone does not run, unless volume_pool_atomic(). -EEXIST */
 int snapshot_create(const struct volume_pools *pools, const char *pool,
     const char *zone, const char *name, struct error *err);
+/*
+ * The same in steps, for a zone that runs: what takes time is done before and
+ * after the moment. begin says -EOPNOTSUPP where a moment cannot be had, as the
+ * file system shares no blocks. Every begin needs its end: keep makes the
+ * snapshot be there, else nothing of it stays.
+ */
+struct snapshot;
+int snapshot_begin(const struct volume_pools *pools, const char *pool,
+    const char *zone, const char *name, struct snapshot **ret,
+    struct error *err);
+int snapshot_take(struct snapshot *s, struct error *err);
+int snapshot_end(struct snapshot *s, bool keep, struct error *err);
 /*
  * The zone does not run. At once (zfs: one volume after the other). Newer
  * snapshots go. What is not in a snapshot (logs) stays as it is. -ENOENT

@@ -349,7 +349,8 @@ dir_zones(const struct pool *p,
 	.path = dir_volume_path, .zone_create = dir_zone_create,            \
 	.zone_remove = dir_zone_remove, .create = dir_create,               \
 	.resize = dir_resize, .remove = dir_remove, .list = dir_list,       \
-	.zones = dir_zones, .snap_create = dir_snap_create,                 \
+	.zones = dir_zones, .snap_begin = dir_snap_begin,                   \
+	.snap_take = dir_snap_take, .snap_end = dir_snap_end,               \
 	.snap_rollback = dir_snap_rollback, .snap_delete = dir_snap_delete, \
 	.snap_list = dir_snap_list
 

@@ -44,8 +44,13 @@ struct volume_ops {
 	    int (*fn)(const struct pool *p, const char *zone, void *arg,
 		struct error *err),
 	    void *arg, struct error *err);
-	int (*snap_create)(const struct pool *p, const char *zone,
-	    const char *name, struct error *err);
+	/* live: in little time, while the disks are kept still */
+	int (*snap_begin)(const struct pool *p, const char *zone,
+	    const char *name, bool live, struct error *err);
+	int (*snap_take)(const struct pool *p, const char *zone,
+	    const char *name, bool live, struct error *err);
+	int (*snap_end)(const struct pool *p, const char *zone,
+	    const char *name, bool live, bool keep, struct error *err);
 	int (*snap_rollback)(const struct pool *p, const char *zone,
 	    const char *name, struct error *err);
 	int (*snap_delete)(const struct pool *p, const char *zone,
@@ -76,8 +81,12 @@ int dir_tree_make(const struct pool *p, const char *path, struct error *err);
 int dir_tree_remove(const struct pool *p, const char *path, struct error *err);
 int
 dir_snapshots_remove(const struct pool *p, const char *zone, struct error *err);
-int dir_snap_create(const struct pool *p, const char *zone, const char *name,
-    struct error *err);
+int dir_snap_begin(const struct pool *p, const char *zone, const char *name,
+    bool live, struct error *err);
+int dir_snap_take(const struct pool *p, const char *zone, const char *name,
+    bool live, struct error *err);
+int dir_snap_end(const struct pool *p, const char *zone, const char *name,
+    bool live, bool keep, struct error *err);
 int dir_snap_rollback(const struct pool *p, const char *zone, const char *name,
     struct error *err);
 int dir_snap_delete(const struct pool *p, const char *zone, const char *name,

@@ -509,8 +509,15 @@ zfs_zones(const struct pool *p,
 /* ---- snapshots ---- */
 
 static int
-zfs_snap_create(
-    const struct pool *p, const char *zone, const char *name, struct error *err)
+zfs_snap_begin(const struct pool *p, const char *zone, const char *name,
+    bool live, struct error *err)
+{
+	return 0;
+}
+
+static int
+zfs_snap_take(const struct pool *p, const char *zone, const char *name,
+    bool live, struct error *err)
 {
 	char set[WORD], at[WORD];
 
@@ -530,6 +537,13 @@ zfs_snap_delete(
 	if (dataset(p, zone, at, set, err) < 0)
 		return -ENAMETOOLONG;
 	return ZFS(err, "destroy", "-r", set);
+}
+
+static int
+zfs_snap_end(const struct pool *p, const char *zone, const char *name,
+    bool live, bool keep, struct error *err)
+{
+	return keep ? 0 : zfs_snap_delete(p, zone, name, err);
 }
 
 /* The zone's place last: while its newer snapshots are there, it is begun. */
@@ -603,7 +617,9 @@ const struct volume_ops volume_zfs_ops = { .kind = "zfs",
 	.remove = zfs_remove,
 	.list = zfs_list,
 	.zones = zfs_zones,
-	.snap_create = zfs_snap_create,
+	.snap_begin = zfs_snap_begin,
+	.snap_take = zfs_snap_take,
+	.snap_end = zfs_snap_end,
 	.snap_rollback = zfs_snap_rollback,
 	.snap_delete = zfs_snap_delete,
 	.snap_list = zfs_snap_list };

@@ -90,6 +90,30 @@ heard_exit(struct sup *sup, const struct nvlist *msg)
 	ch->said = true;
 }
 
+static bool
+of_last_pause(const struct sup *sup, const struct nvlist *msg)
+{
+	uint64_t id = 0;
+
+	return nvlist_get_u64(msg, "id", &id) == 0 && id == sup->child.pause_id;
+}
+
+static void
+heard_paused(struct sup *sup, const struct nvlist *msg)
+{
+	if (of_last_pause(sup, msg))
+		sup->child.paused = true;
+}
+
+static void
+heard_resumed(struct sup *sup, const struct nvlist *msg)
+{
+	if (!of_last_pause(sup, msg))
+		return;
+	sup->child.resumed = true;
+	(void)nvlist_get_bool(msg, "held", &sup->child.held);
+}
+
 static const struct {
 	const char *type;
 	void (*fn)(struct sup *sup, const struct nvlist *msg);
@@ -98,6 +122,8 @@ static const struct {
 	{ "failed", heard_failed },
 	{ "running", heard_running },
 	{ "link", heard_link },
+	{ "paused", heard_paused },
+	{ "resumed", heard_resumed },
 	{ "exit", heard_exit },
 };
 

@@ -53,6 +53,8 @@ struct child {
 	uint64_t status;
 	char text[400], cause[160];
 	uint64_t since_ns; /* when it began to run */
+	uint64_t pause_id; /* of the last pause; answers to others are late */
+	bool paused, resumed, held; /* said so of that pause */
 };
 
 /* A connection of an operator's program. */
@@ -114,6 +116,8 @@ struct sup {
 	bool shutdown_reboot;
 	uint64_t shutdown_ns;
 	unsigned quick_resets; /* in a row */
+
+	struct client *pauser; /* who has the machine paused, NULL: nobody */
 };
 
 /* ---- sup.c ---- */
@@ -235,6 +239,13 @@ int child_spawn(struct sup *sup, const struct jail_plan *plan,
 int
 child_reattach(struct sup *sup, const struct nvlist *saved, struct error *err);
 int child_say(struct sup *sup, const char *type);
+/*
+ * Stop its vCPUs, for so many seconds at most: it goes on by itself then,
+ * whoever lives. Then let it go on; -ETIMEDOUT: it did that before.
+ */
+int child_pause(struct sup *sup, unsigned seconds, struct error *err);
+int child_resume(struct sup *sup, struct error *err);
+void child_let_go(struct sup *sup); /* the same without an answer */
 int child_send(
     struct sup *sup, const struct nvlist *msg, int fd, struct error *err);
 /* Wait for an answer: done() looks at sup->child. */

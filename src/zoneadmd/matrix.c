@@ -23,32 +23,33 @@ static const char *const act_names[] = {
 #undef X
 };
 
-#define ROW(ready, boot, halt, shutdown, reboot, uninst, nmi)                 \
+#define ROW(ready, boot, halt, shutdown, reboot, uninst, nmi, pause, resume)  \
 	{                                                                     \
 		[SUP_READY] = ACT_##ready, [SUP_BOOT] = ACT_##boot,           \
 		[SUP_HALT] = ACT_##halt, [SUP_SHUTDOWN] = ACT_##shutdown,     \
 		[SUP_REBOOT] = ACT_##reboot,                                  \
 		[SUP_UNINSTALLING] = ACT_##uninst, [SUP_STATUS] = ACT_STATUS, \
-		[SUP_NMI] = ACT_##nmi                                         \
+		[SUP_NMI] = ACT_##nmi, [SUP_PAUSE] = ACT_##pause,             \
+		[SUP_RESUME] = ACT_##resume                                   \
 	}
 
 /* clang-format off */
 static const enum sup_act matrix[NSTATES][SUP_NCOMMANDS] = {
-	/*		    ready        boot        halt     shutdown  reboot  uninst. nmi */
+	/*		    ready        boot        halt     shutdown  reboot  uninst. nmi     pause   resume */
 	[ZONE_STATE_CONFIGURED] =
-			ROW(REFUSE,      REFUSE,     REFUSE,  REFUSE,   REFUSE, LEAVE,  REFUSE),
+			ROW(REFUSE,      REFUSE,     REFUSE,  REFUSE,   REFUSE, LEAVE,  REFUSE, REFUSE, REFUSE),
 	[ZONE_STATE_INCOMPLETE] =
-			ROW(REFUSE,      REFUSE,     REFUSE,  REFUSE,   REFUSE, LEAVE,  REFUSE),
+			ROW(REFUSE,      REFUSE,     REFUSE,  REFUSE,   REFUSE, LEAVE,  REFUSE, REFUSE, REFUSE),
 	[ZONE_STATE_INSTALLED] =
-			ROW(READY,       READY_BOOT, ALREADY, ALREADY,  REFUSE, LEAVE,  REFUSE),
+			ROW(READY,       READY_BOOT, ALREADY, ALREADY,  REFUSE, LEAVE,  REFUSE, REFUSE, REFUSE),
 	[ZONE_STATE_READY] =
-			ROW(ALREADY,     BOOT,       HALT,    REFUSE,   REFUSE, REFUSE, REFUSE),
+			ROW(ALREADY,     BOOT,       HALT,    REFUSE,   REFUSE, REFUSE, REFUSE, REFUSE, REFUSE),
 	[ZONE_STATE_RUNNING] =
-			ROW(READY_AGAIN, ALREADY,    HALT,    SHUTDOWN, REBOOT, REFUSE, NMI),
+			ROW(READY_AGAIN, ALREADY,    HALT,    SHUTDOWN, REBOOT, REFUSE, NMI,    PAUSE,  RESUME),
 	[ZONE_STATE_SHUTTING_DOWN] =
-			ROW(READY_AGAIN, ALREADY,    HALT,    SHUTDOWN, REBOOT, REFUSE, NMI),
+			ROW(READY_AGAIN, ALREADY,    HALT,    SHUTDOWN, REBOOT, REFUSE, NMI,    PAUSE,  RESUME),
 	[ZONE_STATE_DOWN] =
-			ROW(READY_AGAIN, REBOOT,     HALT,    HALT,     REBOOT, REFUSE, REFUSE),
+			ROW(READY_AGAIN, REBOOT,     HALT,    HALT,     REBOOT, REFUSE, REFUSE, REFUSE, REFUSE),
 };
 /* clang-format on */
 

@@ -17,7 +17,9 @@
 	X(REBOOT, "reboot")                  \
 	X(UNINSTALLING, "note_uninstalling") \
 	X(STATUS, "status")                  \
-	X(NMI, "nmi")
+	X(NMI, "nmi")                        \
+	X(PAUSE, "pause")                    \
+	X(RESUME, "resume")
 
 enum sup_command {
 #define X(id, name) SUP_##id,
@@ -39,7 +41,9 @@ enum sup_command {
 	X(REBOOT, "halt+ready+boot") \
 	X(LEAVE, "leave")            \
 	X(STATUS, "tell")            \
-	X(NMI, "nmi")
+	X(NMI, "nmi")                \
+	X(PAUSE, "pause")            \
+	X(RESUME, "resume")
 
 enum sup_act {
 #define X(id, text) ACT_##id,

@@ -17,6 +17,8 @@
 #define NOTES_MAX 4096
 #define SHUTDOWN_SECONDS 60
 #define SHUTDOWN_MOST 86400
+#define PAUSE_SECONDS 10
+#define PAUSE_MOST 60
 
 /* ---- answers ---- */
 
@@ -80,6 +82,11 @@ drop_client(struct client *cl)
 		sup->job->client = NULL;
 	if (sup->shutdown != NULL && sup->shutdown->client == cl)
 		sup->shutdown->client = NULL;
+	/* whoever died over its copy: the guest goes on */
+	if (sup->pauser == cl) {
+		sup->pauser = NULL;
+		child_let_go(sup);
+	}
 	mevent_delete(cl->ev);
 	fd_close(&cl->fd);
 	*cl = (struct client){ .fd = -1 };
@@ -337,6 +344,36 @@ act_nmi(struct sup *sup, struct job *job, struct error *err)
 	return rc < 0 ? error_sys(err, -rc, "the zone's process") : 0;
 }
 
+/* For as long as the client stays connected, and does not say resume. */
+static int
+act_pause(struct sup *sup, struct job *job, struct error *err)
+{
+	uint64_t seconds = PAUSE_SECONDS;
+	int rc;
+
+	if (sup->pauser != NULL)
+		return error_set(
+		    err, EBUSY, "zone '%s' is paused already", sup->conf.zone);
+	(void)nvlist_get_u64(job->msg, "timeout", &seconds);
+	rc = child_pause(sup, (unsigned)MIN(MAX(seconds, 1), PAUSE_MOST), err);
+	if (rc < 0)
+		return rc;
+	sup->pauser = job->client;
+	if (job->client == NULL)
+		child_let_go(sup);
+	return 0;
+}
+
+static int
+act_resume(struct sup *sup, struct job *job, struct error *err)
+{
+	if (sup->pauser == NULL || sup->pauser != job->client)
+		return error_set(err, EINVAL, "zone '%s' is not paused for you",
+		    sup->conf.zone);
+	sup->pauser = NULL;
+	return child_resume(sup, err);
+}
+
 static int (*const acts[])(struct sup *, struct job *, struct error *) = {
 	[ACT_REFUSE] = act_refuse,
 	[ACT_ALREADY] = act_already,
@@ -350,6 +387,8 @@ static int (*const acts[])(struct sup *, struct job *, struct error *) = {
 	[ACT_LEAVE] = act_leave,
 	[ACT_STATUS] = act_already,
 	[ACT_NMI] = act_nmi,
+	[ACT_PAUSE] = act_pause,
+	[ACT_RESUME] = act_resume,
 };
 
 static bool

@@ -42,7 +42,7 @@ make() {
 		more+=", $m"
 	done
 	echo "{\"brand\": \"bhyve\", \"alias\": \"$name\", \"ram\": ${RAM:-32}, \"autoboot\": false,
-		\"engine\": \"$ENGINE\", \"kernel\": \"$GUESTS/idle.elf\" $more}" | vm create
+		\"engine\": \"$ENGINE\", \"kernel\": \"$GUESTS/${GUEST:-idle}.elf\" $more}" | vm create
 	ID=$(vm lookup -1 alias="$name")
 }
 
@@ -293,6 +293,126 @@ vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" upd
 	vm delete-snapshot "$ID" s1
 	[ "$(vm list -p -o snapshots.*.name)" = - ]
 	vm delete "$ID"
+	no_trace
+}
+
+# pool_on KIND MKFS...: the pool's folder is a file system of its own
+pool_on() {
+	local kind=$1
+	shift
+	mkdir -p "$ROOT/var/lib/zhyve/zones"
+	truncate -s 400M pool.img
+	"$@" pool.img >/dev/null 2>&1 || skip "cannot be made here: $*"
+	mount -t "$kind" -o loop pool.img "$ROOT/var/lib/zhyve/zones" 2>/dev/null || skip "this kernel does not mount $kind here"
+}
+
+teardown() {
+	stop_world
+	! mountpoint -q "${ROOT:-/nowhere}/var/lib/zhyve/zones" || umount "$ROOT/var/lib/zhyve/zones"
+}
+
+# twins: a VM that writes one number to its disks 0 and 2, the first one first.
+# Between them is one that takes a while to clone.
+twins() {
+	GUEST=twins make t '"disks": [{"size": 16}, {"size": 64}, {"size": 16}]'
+	D=$ROOT/var/lib/zhyve/zones/$ID/disks
+	python3 - "$D/disk1" <<'END'
+import os, sys
+f = os.open(sys.argv[1], os.O_RDWR)
+for i in range(8000):
+    os.pwrite(f, b"x" * 4096, i * 8192)
+os.fsync(f)
+END
+	vm start "$ID"
+	moves
+}
+
+# number FILE: what is written there; nothing if it is torn
+number() {
+	python3 -c 'import struct, sys
+p = set(struct.unpack("<512Q", open(sys.argv[1], "rb").read(4096)))
+len(p) == 1 and print(p.pop())' "$1"
+}
+
+# It goes on writing.
+moves() {
+	local was now _
+	was=$(od -An -tu8 -N8 "$D/disk2")
+	for _ in $(seq "$WAIT"); do
+		now=$(od -An -tu8 -N8 "$D/disk2")
+		[ "$now" = "$was" ] || return 0
+		sleep 0.1
+	done
+	echo "the guest stands still at $now"
+	return 1
+}
+
+# Of every snapshot: whole pages, the first disk at most one ahead.
+moments() {
+	local s a b
+	for s in "$ROOT/var/lib/zhyve/zones/.snapshots/$ID"/*/; do
+		[ -d "$s/data/disks" ]
+		a=$(number "$s/data/disks/disk0") b=$(number "$s/data/disks/disk2")
+		[ "$a" -eq "$b" ] || [ "$a" -eq $((b + 1)) ] || {
+			echo "$s: $a $b"
+			return 1
+		}
+	done
+}
+
+moments_on() {
+	pool_on "$@"
+	twins
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		vm create-snapshot "$ID" "s$i"
+	done
+	[ "$(find "$ROOT/var/lib/zhyve/zones/.snapshots/$ID" -mindepth 1 -maxdepth 1 | wc -l)" -eq 10 ]
+	moments
+	moves
+	refused 1 "vmadm: create-snapshot: zone $ID has a snapshot 's1' already" create-snapshot "$ID" s1
+	a=$(number "$ROOT/var/lib/zhyve/zones/.snapshots/$ID/s2/data/disks/disk0")
+	vm stop -F "$ID"
+	vm rollback-snapshot "$ID" s2
+	[ "$(number "$D/disk0")" -eq "$a" ]
+	vm delete "$ID"
+	no_trace
+}
+
+@test "a snapshot of a VM that runs has all its disks at one moment: btrfs" {
+	moments_on btrfs mkfs.btrfs -q
+}
+
+@test "a snapshot of a VM that runs has all its disks at one moment: xfs" {
+	moments_on xfs mkfs.xfs -q -m reflink=1
+}
+
+@test "a snapshot of a VM that runs, where no blocks can be shared" {
+	pool_on ext4 mkfs.ext4 -q
+	make a '"disks": [{"size": 1}]'
+	vm start "$ID"
+	refused 1 "vmadm: create-snapshot: VM $ID is running: stop it first, or keep its disks on btrfs, zfs, or xfs with reflinks: files of pool 'zones' in $ROOT/var/lib/zhyve/zones cannot share blocks (Operation not supported)" \
+		create-snapshot "$ID" s1
+	[ ! -e "$ROOT/var/lib/zhyve/zones/.snapshots/$ID" ]
+	vm stop -F "$ID"
+	vm create-snapshot "$ID" s1
+}
+
+@test "whoever is killed over a snapshot: the guest goes on, the next one works" {
+	pool_on xfs mkfs.xfs -q -m reflink=1
+	twins
+	for after in 03 06 09 12 15 18 21 25 30 40; do
+		"$BUILD/cmd/vmadm/vmadm" -R "$ROOT" create-snapshot "$ID" "k$after" 2>/dev/null &
+		maker=$!
+		sleep "0.0$after"
+		# shellcheck disable=SC2046
+		kill -9 $maker $([ $((10#$after % 2)) -eq 0 ] || supervisors "$ID") 2>/dev/null || true
+		wait $maker 2>/dev/null || true
+		moves
+		vm create-snapshot "$ID" "n$after"
+	done
+	[ -z "$(find "$ROOT/var/lib/zhyve/zones/.snapshots/$ID" -name '*.new')" ]
+	moments
+	vm delete -F "$ID"
 	no_trace
 }
 

@@ -170,8 +170,8 @@ assert zones[2]["state"] == "running", zones'
 
 @test "the matrix is printed as it is" {
 	"$ZHYVE_ZONEADMD" -n >matrix
-	grep -q '^installed *ready *ready+boot *already so *already so *- *leave *tell *- *$' matrix
-	grep -q '^running *halt+ready *already so *halt *power button *halt+ready+boot *- *tell *nmi *$' matrix
+	grep -q '^installed *ready *ready+boot *already so *already so *- *leave *tell *- *- *- *$' matrix
+	grep -q '^running *halt+ready *already so *halt *power button *halt+ready+boot *- *tell *nmi *pause *resume *$' matrix
 }
 
 @test "install makes disks; a failure takes back what was made" {

@@ -234,6 +234,63 @@ orders_while_it_runs(void)
 }
 
 static void
+order_about_pause(struct zone *z, const char *type, uint64_t id, uint64_t s)
+{
+	struct nvlist *msg = ipc_message(type);
+
+	tap_check_int(nvlist_add_u64(msg, "id", id), 0);
+	tap_check_int(nvlist_add_u64(msg, "seconds", s), 0);
+	tell(z, msg, -1);
+}
+
+static void
+expect_pause(struct zone *z, const char *type, uint64_t want, bool want_held)
+{
+	struct nvlist *msg = expect(z, type);
+	uint64_t id = 0;
+	bool held = !want_held;
+
+	tap_check_int(nvlist_get_u64(msg, "id", &id), 0);
+	tap_check_u64(id, want);
+	tap_check_int(nvlist_get_bool(msg, "held", &held), 0);
+	tap_check_int(held, want_held);
+	nvlist_free(msg);
+}
+
+/* A pause ends by its resume, or alone; and a paused machine can be stopped. */
+static void
+pauses(void)
+{
+	struct nvlist *msg = ipc_message("poweroff");
+	struct zone z;
+
+	start(&z);
+	build(&z, "idle.elf", "");
+	nvlist_free(expect(&z, "ready"));
+	tell(&z, ipc_message("run"), -1);
+	nvlist_free(expect(&z, "running"));
+	order_about_pause(&z, "resume", 1, 1);
+	expect_pause(&z, "resumed", 1, false);
+	order_about_pause(&z, "pause", 2, 0); /* lines in the log */
+	order_about_pause(&z, "pause", 2, 61);
+	order_about_pause(&z, "pause", 2, 60);
+	expect_pause(&z, "paused", 2, true);
+	order_about_pause(&z, "resume", 1, 1);
+	expect_pause(&z, "resumed", 1, false);
+	order_about_pause(&z, "resume", 2, 1);
+	expect_pause(&z, "resumed", 2, true);
+	order_about_pause(&z, "pause", 3, 1);
+	expect_pause(&z, "paused", 3, true);
+	sleep(2);
+	order_about_pause(&z, "resume", 3, 1);
+	expect_pause(&z, "resumed", 3, false);
+	order_about_pause(&z, "pause", 4, 60);
+	expect_pause(&z, "paused", 4, true);
+	tell(&z, msg, -1);
+	expect_exit(&z, 1, "zoneadmd");
+}
+
+static void
 never_run(void)
 {
 	struct nvlist *msg = ipc_message("poweroff");
@@ -267,7 +324,7 @@ static void
 orders_out_of_order(void)
 {
 	static const char *const types[] = { "run", "nmi", "build", "file",
-		"powerbutton", "x" };
+		"powerbutton", "pause", "resume", "x" };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		struct zone z;
@@ -295,6 +352,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(runs_when_told, 120),
 	TAP_TEST_TIMEOUT(reset_is_status_zero, 120),
 	TAP_TEST_TIMEOUT(orders_while_it_runs, 120),
+	TAP_TEST_TIMEOUT(pauses, 120),
 	TAP_TEST_TIMEOUT(never_run, 120),
 	TAP_TEST_TIMEOUT(says_what_is_wrong, 120),
 	TAP_TEST_TIMEOUT(orders_out_of_order, 120),

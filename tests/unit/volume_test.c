@@ -738,8 +738,20 @@ zfs_snapshots(void)
 {
 	struct volume_pools *p = zfs_world();
 
+	struct snapshot *s = NULL;
+
 	tap_check_int(snapshot_create(p, "zones", Z, "a", &err), 0);
 	asked("snapshot -r tank/z/" Z "@vmsnap-a\n");
+	tap_check_int(snapshot_begin(p, "zones", Z, "b", &s, &err), 0);
+	tap_check_int(snapshot_take(s, &err), 0);
+	tap_check_int(snapshot_end(s, false, &err), 0);
+	asked("snapshot -r tank/z/" Z "@vmsnap-b\n"
+	      "destroy -r tank/z/" Z "@vmsnap-b\n");
+	/* one of that name is another's */
+	store_put(at("fail"), 0, "dataset already exists\n", 23);
+	tap_check_int(snapshot_create(p, "zones", Z, "a", &err), -EEXIST);
+	asked("snapshot -r tank/z/" Z "@vmsnap-a\n");
+	unlink(at("fail"));
 	snprintf(buf, sizeof(buf),
 	    "tank/z/" Z "@vmsnap-a\t1700000000\t99\ntank/z/" Z
 	    "@other\t1\t2\n");

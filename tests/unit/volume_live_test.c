@@ -1,0 +1,161 @@
+/*
+ * What is done to volumes of a zone that lives: snapshots at a moment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "store/volume.h"
+#include "store_util.h"
+#include "tap.h"
+
+#define Z "1d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
+#define V(name) "/dev/zvol/rdsk/zones/" Z "/" name
+
+static char root[256], buf[4096];
+static struct error err;
+
+static const char *
+at(const char *rest)
+{
+	static char path[8][512];
+	static unsigned n;
+
+	n++;
+	return store_path(path[n % 8], sizeof(path[0]), rest);
+}
+
+/* ROOT/etc/zones/pools, ROOT/fs/pool; kind: of pool */
+static struct volume_pools *
+world(const struct store_fs *fs, const char *kind)
+{
+	struct volume_pools *p = NULL;
+	char text[64];
+
+	if (fs != NULL)
+		store_mount(fs, at("fs"));
+	snprintf(root, sizeof(root), "%s", tap_tmpdir());
+	tap_check(mkdir(at("etc"), 0755) == 0);
+	tap_check(mkdir(at("etc/zones"), 0755) == 0);
+	snprintf(text, sizeof(text), "zones %s /fs/pool\n", kind);
+	store_put(at("etc/zones/pools"), 0, text, strlen(text));
+	tap_check_int(volume_pools_open(root, &p, &err), 0);
+	return p;
+}
+
+static int
+make(struct volume_pools *p, const char *name, uint64_t size)
+{
+	const struct volume_spec s = {
+		.pool = "zones", .zone = Z, .name = name, .size = size
+	};
+
+	return volume_create(p, &s, &err);
+}
+
+static const char *
+host(struct volume_pools *p, const char *name)
+{
+	static char path[8][512];
+	static unsigned n;
+	char conf[VOLUME_CONF_PATH_MAX];
+
+	n++;
+	volume_conf_path("zones", Z, name, conf, sizeof(conf));
+	tap_check_int(
+	    volume_path(p, conf, path[n % 8], sizeof(path[0]), &err), 0);
+	return path[n % 8];
+}
+
+static const char *
+snapshots(struct volume_pools *p)
+{
+	static char text[1024];
+	struct snapshot_list l;
+	size_t n = 0;
+
+	text[0] = '\0';
+	tap_check_int(snapshot_list(p, "zones", Z, &l, &err), 0);
+	for (size_t i = 0; i < l.n; i++)
+		n += (size_t)snprintf(
+		    text + n, sizeof(text) - n, "%s ", l.v[i].name);
+	snapshot_list_free(&l);
+	return text;
+}
+
+/* ---- snapshots ---- */
+
+/* By steps, of a zone that runs: the moment, and nothing of what is given up.
+ */
+static void
+moment(const struct store_fs *fs)
+{
+	struct volume_pools *p =
+	    world(fs, fs == &store_btrfs ? "btrfs" : "file");
+	struct snapshot *s = NULL;
+
+	tap_check_int(make(p, "d", 1 << 20), 0);
+	store_fill(host(p, "d"), 0, 5000, 1);
+	if (fs == &store_tmpfs_small) {
+		tap_check_int(
+		    snapshot_begin(p, "zones", Z, "a", &s, &err), -EOPNOTSUPP);
+		snprintf(buf, sizeof(buf),
+		    "files of pool 'zones' in %s/fs/pool cannot share blocks "
+		    "(Operation not supported)",
+		    root);
+		tap_check_str(err.text, buf);
+		tap_check(access(at("fs/pool/.snapshots/" Z), F_OK) != 0);
+		volume_pools_close(p);
+		return;
+	}
+	tap_check_int(snapshot_begin(p, "zones", Z, "a", &s, &err), 0);
+	tap_check_str(snapshots(p), "");
+	tap_check_int(snapshot_take(s, &err), 0);
+	tap_check_str(snapshots(p), "");
+	store_fill(host(p, "d"), 0, 5000, 2);
+	tap_check_int(snapshot_end(s, true, &err), 0);
+	tap_check_str(snapshots(p), "a ");
+	tap_check_int(snapshot_begin(p, "zones", Z, "a", &s, &err), -EEXIST);
+	tap_check_int(snapshot_begin(p, "zones", Z, "b", &s, &err), 0);
+	tap_check_int(snapshot_take(s, &err), 0);
+	tap_check_int(snapshot_end(s, false, &err), 0);
+	tap_check_int(snapshot_begin(p, "zones", Z, "c", &s, &err), 0);
+	tap_check_int(snapshot_end(s, false, &err), 0);
+	tap_check_str(snapshots(p), "a ");
+	tap_check_int(snapshot_rollback(p, "zones", Z, "a", &err), 0);
+	store_fill(at("want"), 0, 5000, 1);
+	tap_check(truncate(at("want"), 1 << 20) == 0);
+	tap_check(store_same(at("want"), host(p, "d")));
+	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
+	tap_check_str(store_names(at("fs/pool")), "");
+	volume_pools_close(p);
+}
+
+static void
+moment_tmpfs(void)
+{
+	moment(&store_tmpfs_small);
+}
+
+static void
+moment_btrfs(void)
+{
+	moment(&store_btrfs);
+}
+
+static void
+moment_xfs(void)
+{
+	moment(&store_xfs);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST_TIMEOUT(moment_tmpfs, 60),
+	TAP_TEST_TIMEOUT(moment_btrfs, 60),
+	TAP_TEST_TIMEOUT(moment_xfs, 60),
+};
+TAP_MAIN(tests)

@@ -26,8 +26,7 @@ fail(const struct error *err)
 static int
 print(int rc, struct buf *text, int status)
 {
-	if (rc == 0 && fwrite(text->data, 1, text->len, stdout) == text->len &&
-	    fflush(stdout) == 0)
+	if (rc == 0 && buf_print(text, stdout) == 0)
 		return status;
 	perror("bhyve: standard output");
 	return VM_STOP_ERROR;

@@ -102,8 +102,7 @@ command_help(const struct command_table *t, int argc, char **argv)
 int
 command_print(const struct command_table *t, struct buf *b)
 {
-	if (buf_error(b) == 0 && fwrite(b->data, 1, b->len, stdout) == b->len &&
-	    fflush(stdout) == 0)
+	if (buf_print(b, stdout) == 0)
 		return EXIT_OK;
 	fprintf(stderr, "%s: ", t->program);
 	perror("standard output");

@@ -442,8 +442,7 @@ show(const struct view *v)
 
 			put_cell(v, &b, text != NULL ? text : "?", i);
 		}
-	if (buf_error(&b) != 0 || fwrite(b.data, 1, b.len, stdout) != b.len ||
-	    fflush(stdout) != 0) {
+	if (buf_print(&b, stdout) != 0) {
 		perror("vmadm: standard output");
 		status = EXIT_FAILED;
 	}

@@ -54,10 +54,7 @@ print_matrix(void)
 
 	buf_init(&b, 1 << 16);
 	sup_matrix_print(&b);
-	rc = buf_error(&b) == 0 && fwrite(b.data, 1, b.len, stdout) == b.len &&
-		fflush(stdout) == 0
-	    ? 0
-	    : 1;
+	rc = buf_print(&b, stdout) == 0 ? 0 : 1;
 	buf_fini(&b);
 	return rc;
 }

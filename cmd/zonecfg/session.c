@@ -164,8 +164,7 @@ session_print(struct buf *b, struct error *err)
 {
 	if (buf_error(b) != 0)
 		return error_set(err, -buf_error(b), "out of memory");
-	if ((b->len > 0 && fwrite(b->data, 1, b->len, stdout) != b->len) ||
-	    fflush(stdout) != 0)
+	if (buf_print(b, stdout) != 0)
 		return error_sys(err, errno, "standard output");
 	return 0;
 }

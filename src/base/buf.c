@@ -208,3 +208,14 @@ buf_str(struct buf *b)
 	b->data[b->len] = '\0';
 	return (const char *)b->data;
 }
+
+int
+buf_print(const struct buf *b, FILE *f)
+{
+	errno = -b->failed;
+	if (b->failed == 0 &&
+	    (b->len == 0 || fwrite(b->data, 1, b->len, f) == b->len) &&
+	    fflush(f) == 0)
+		return 0;
+	return errno != 0 ? -errno : -EIO;
+}

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -44,6 +45,9 @@ int buf_put_be64(struct buf *b, uint64_t v);
 int buf_align(struct buf *b, size_t align);
 /* NUL-terminate (not counted in len) and return the text; NULL on failure. */
 const char *buf_str(struct buf *b);
+/* All of it to f, flushed. 0, or -errno (also in errno): the buffer's failure
+ * or the stream's. */
+int buf_print(const struct buf *b, FILE *f);
 
 /* A bounded reader over bytes that it does not own. */
 struct rd {

@@ -39,6 +39,30 @@ appends_in_all_forms(void)
 }
 
 static void
+prints_all_or_says_why(void)
+{
+	struct buf b;
+	FILE *f = tmpfile(), *full = fopen("/dev/full", "w");
+	char got[8];
+
+	buf_init(&b, 4);
+	/* nothing at all is no failure, and no call with a null pointer */
+	tap_check_int(buf_print(&b, f), 0);
+	buf_append_str(&b, "abcd");
+	tap_check_int(buf_print(&b, f), 0);
+	rewind(f);
+	tap_check_u64(fread(got, 1, sizeof(got), f), 4);
+	tap_check_mem(got, "abcd", 4);
+	tap_check_int(buf_print(&b, full), -ENOSPC);
+	tap_check_int(errno, ENOSPC);
+	buf_append_str(&b, "e");
+	tap_check_int(buf_print(&b, f), -ENOSPC);
+	buf_fini(&b);
+	fclose(f);
+	fclose(full);
+}
+
+static void
 aligns(void)
 {
 	struct buf b;
@@ -214,6 +238,7 @@ allocation_helpers(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(appends_in_all_forms),
+	TAP_TEST(prints_all_or_says_why),
 	TAP_TEST(aligns),
 	TAP_TEST(limit_is_exact_and_failure_sticky),
 	TAP_TEST(limit_zero_and_printf_at_the_limit),

@@ -192,6 +192,7 @@ def fetch(long):
     cache = TOP / "tests/.cache"
     subprocess.run([TOP / "tools/kernel.sh", cache / "linux"], check=False)
     subprocess.run([TOP / "tools/kernel.sh", cache / "linux-6.12", "6.12"], check=False)
+    subprocess.run([TOP / "tools/kernel.sh", cache / "linux-full", "full"], check=False)
     subprocess.run([TOP / "tools/cloudinit.sh", cache / "cloudinit"], check=False)
     subprocess.run([TOP / "tools/image.sh", TOP / "build", "busybox", cache / "busybox"], check=False)
     if long:

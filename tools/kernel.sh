@@ -2,7 +2,8 @@
 # Fetch Debian's cloud kernel and make a small initramfs around busybox.
 #   kernel.sh DIR [VERSION]
 # DIR then holds vmlinuz, initrd.img and version. VERSION is the beginning of a
-# release's number, 6.1 or 6.12, or a whole package name; without it, it is the
+# release's number, 6.1 or 6.12, a whole package name, or "full" for the kernel
+# that is not for clouds and has drivers of real hardware; without it, it is the
 # release's own kernel. A complete DIR is left as it is.
 set -eu
 dir=$1
@@ -19,6 +20,11 @@ find_package()
 		echo "$wanted"
 		return
 		;;
+	full)
+		apt-cache depends linux-image-amd64 2>/dev/null |
+			awk '/Depends: linux-image/ { print $2 }' | head -n 1
+		return
+		;;
 	esac
 	for meta in ${wanted:+"linux-image-$wanted-cloud-amd64"} linux-image-cloud-amd64; do
 		apt-cache depends "$meta" 2>/dev/null |
@@ -31,7 +37,7 @@ if [ -z "$pkg" ]; then
 	pkg=$(find_package)
 fi
 if [ -z "$pkg" ]; then
-	echo "kernel: this system's package sources have no cloud kernel $wanted" >&2
+	echo "kernel: this system's package sources have no kernel ${wanted:-for clouds}" >&2
 	exit 1
 fi
 mkdir -p "$dir"
@@ -55,7 +61,8 @@ cp /bin/busybox "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
 cp "$here/guest-init" "$root/init"
 chmod 755 "$root/init"
-# The modules that virtio devices need, and theirs; busybox loads plain files.
+# The modules that the guests' devices need, and theirs, as far as this kernel
+# has them; busybox loads plain files.
 find "$tmp/x/lib/modules" -name '*.ko.xz' -exec xz -d {} +
 find "$tmp/x/lib/modules" -name '*.ko.zst' -exec zstd -q -d --rm {} +
 cp "$tmp/x/lib/modules/$version"/modules.builtin* \
@@ -63,8 +70,9 @@ cp "$tmp/x/lib/modules/$version"/modules.builtin* \
 depmod=$(command -v depmod || echo /sbin/depmod)
 modprobe=$(command -v modprobe || echo /sbin/modprobe)
 "$depmod" -b "$tmp/x" "$version"
-for m in virtio_pci virtio_blk virtio_net virtio_console virtio_rng button evdev; do
-	"$modprobe" -d "$tmp/x" -S "$version" --show-depends "$m" |
+for m in virtio_pci virtio_blk virtio_net virtio_console virtio_rng button evdev \
+	ahci sd_mod sr_mod isofs; do
+	"$modprobe" -d "$tmp/x" -S "$version" --show-depends "$m" 2>/dev/null |
 		awk '$1 == "insmod" { print $2 }'
 done | sort -u | while read -r f; do
 	rel=${f#"$tmp/x/lib/modules/$version/"}

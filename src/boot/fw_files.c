@@ -146,14 +146,20 @@ add_roots(const struct boot_machine *bm, struct error *err)
 static const struct {
 	const char *device, *unit, *below;
 } of_names[] = {
+	{ "ahci", "pci8086,2922", "" },
 	{ "virtio-blk", "scsi", "/disk@0,0" },
 };
 
+/* Ports of a SATA controller are drives below it. */
+#define NO_PORT (-1)
+#define PORTS 32
+
 static int
-add_path(const struct boot_machine *bm, struct pci_addr addr, struct buf *b)
+add_path(const struct boot_machine *bm, struct pci_addr addr, int port,
+    struct buf *b)
 {
 	const char *device;
-	char key[40], bus[8] = "", func[4] = "";
+	char key[40], bus[8] = "", func[4] = "", drive[24] = "";
 
 	str_format(key, sizeof(key), "pci.%u.%u.%u.device", addr.bus, addr.slot,
 	    addr.func);
@@ -162,44 +168,78 @@ add_path(const struct boot_machine *bm, struct pci_addr addr, struct buf *b)
 		str_format(bus, sizeof(bus), ",%x", addr.bus);
 	if (addr.func != 0)
 		str_format(func, sizeof(func), ",%x", addr.func);
+	if (port != NO_PORT)
+		str_format(
+		    drive, sizeof(drive), "/drive@%x/disk@0", (unsigned)port);
 	for (size_t i = 0; device != NULL && i < ARRAY_LEN(of_names); i++) {
 		if (strcmp(of_names[i].device, device) != 0)
 			continue;
-		return buf_printf(b, "%s/pci@i0cf8%s/%s@%x%s%s",
+		return buf_printf(b, "%s/pci@i0cf8%s/%s@%x%s%s%s",
 		    b->len > 0 ? "\n" : "", bus, of_names[i].unit, addr.slot,
-		    func, of_names[i].below);
+		    func, of_names[i].below, drive);
 	}
 	return 0;
 }
 
-/* The device's place in the boot order, or -1. */
+/* The place of the device, or of one on its port, in the boot order, or -1. */
 static int
-boot_index(const struct boot_machine *bm, struct pci_addr addr)
+boot_index(const struct boot_machine *bm, struct pci_addr addr, int port)
 {
 	const char *text;
 	uint64_t v;
-	char key[40];
+	char key[48], sub[16] = "";
 
-	str_format(key, sizeof(key), "pci.%u.%u.%u.bootindex", addr.bus,
-	    addr.slot, addr.func);
+	if (port != NO_PORT)
+		str_format(sub, sizeof(sub), "port.%d.", port);
+	str_format(key, sizeof(key), "pci.%u.%u.%u.%sbootindex", addr.bus,
+	    addr.slot, addr.func, sub);
 	text = config_get_raw(bm->config, key);
 	return text != NULL && str_to_u64(text, 0, UINT8_MAX, &v) == 0 ? (int)v
 								       : -1;
 }
 
-/* Lines of paths, best first; equal ones in the order of their slots. */
+struct boot_entry {
+	struct pci_addr addr;
+	int port, index;
+};
+
+/* All that have a place in the order, by slot and port. */
+static int
+find_entries(const struct boot_machine *bm, struct buf *ret)
+{
+	struct pci_dev *pd = NULL;
+	int rc = 0;
+
+	while ((pd = pci_bus_next(bm->pci, pd)) != NULL)
+		for (int n = NO_PORT; n < PORTS && rc >= 0; n++) {
+			struct boot_entry e = { pci_dev_addr(pd), n,
+				boot_index(bm, pci_dev_addr(pd), n) };
+
+			if (e.index >= 0)
+				rc = buf_append(ret, &e, sizeof(e));
+		}
+	return rc;
+}
+
+/* Lines of paths, best first; equal ones as they were found. */
 static int
 add_bootorder(const struct boot_machine *bm, struct error *err)
 {
-	struct buf b;
-	int rc = 0;
+	struct buf b, list;
+	int rc;
 
 	buf_init(&b, 64 * KiB);
+	buf_init(&list, 64 * KiB);
+	rc = find_entries(bm, &list);
 	for (int i = 0; i <= UINT8_MAX; i++)
-		for (struct pci_dev *pd = pci_bus_next(bm->pci, NULL);
-		     pd != NULL && rc >= 0; pd = pci_bus_next(bm->pci, pd))
-			if (boot_index(bm, pci_dev_addr(pd)) == i)
-				rc = add_path(bm, pci_dev_addr(pd), &b);
+		for (size_t at = 0; at < list.len && rc >= 0;
+		     at += sizeof(struct boot_entry)) {
+			struct boot_entry e;
+
+			memcpy(&e, list.data + at, sizeof(e));
+			if (e.index == i)
+				rc = add_path(bm, e.addr, e.port, &b);
+		}
 	if (rc >= 0 && b.len > 0)
 		rc = buf_append(&b, "", 1); /* OVMF wants the NUL */
 	if (rc < 0)
@@ -207,6 +247,7 @@ add_bootorder(const struct boot_machine *bm, struct error *err)
 	else if (b.len > 0)
 		rc = add_file(bm, "bootorder", b.data, b.len, err);
 	buf_fini(&b);
+	buf_fini(&list);
 	return rc;
 }
 

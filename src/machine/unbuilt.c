@@ -33,9 +33,6 @@ static const struct {
 };
 
 const char *const schema_unbuilt_models[] = {
-	"ahci",
-	"ahci-cd",
-	"ahci-hd",
 	"e1000",
 	"fbuf",
 	"hda",

@@ -65,8 +65,11 @@ K="-o boot.kernel=/nonexistent"
 	refused "-s 4,hostbrige: unknown device 'hostbrige'; did you mean 'hostbridge'?" \
 		-s 4,hostbrige vm0
 	refused "-s 4,toaster: unknown device 'toaster'; devices: hostbridge, *" -s 4,toaster vm0
-	refused "-s 4,ahci-cd,x.iso: device 'ahci-cd' is not built into this zhyve yet; devices: hostbridge, *" \
-		-s 4,ahci-cd,x.iso vm0
+	refused "-s 4,e1000,tap0: device 'e1000' is not built into this zhyve yet; devices: hostbridge, *" \
+		-s 4,e1000,tap0 vm0
+	refused "-s 4,ahci: /none/x.iso: cannot open: No such file*" -s 4,ahci-cd,/none/x.iso $K vm0
+	refused "-s 4,ahci*a controller without a port*" -s 4,ahci $K vm0
+	refused "-s 4,ahci-hd,,ro*needs the path*" -s 4,ahci-hd,,ro $K vm0
 	refused "-s 0,hostbridge: pci.0.0.0.modl: *did you mean 'model'?" -s 0,hostbridge,modl=q35 $K vm0
 	refused "-l comm1,stdio: unknown LPC device 'comm1'*did you mean 'com1'?" -l comm1,stdio vm0
 	refused "-l com1: the form is com1,*" -l com1 vm0

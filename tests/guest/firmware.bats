@@ -70,6 +70,48 @@ bios_disk() {
 	grep -q "2: /pci@i0cf8/scsi@4/disk@0,0" err
 }
 
+# iso FILE: starts the boot sector by SeaBIOS, the EFI program by OVMF
+iso() {
+	mkdir -p tree
+	cp "$GUESTS/bootsect.bin" tree/boot.bin
+	truncate -s 2K tree/boot.bin
+	truncate -s 2M tree/efi.img
+	mformat -i tree/efi.img -v EFI ::
+	mmd -i tree/efi.img ::/EFI ::/EFI/BOOT
+	mcopy -i tree/efi.img "$GUESTS/efi.efi" ::/EFI/BOOT/BOOTX64.EFI
+	genisoimage -quiet -R -o "$1" -b boot.bin -no-emul-boot -boot-load-size 4 \
+		-eltorito-alt-boot -e efi.img -no-emul-boot tree
+}
+
+@test "SeaBIOS boots a SATA disk on the port that comes first in the order" {
+	bios_disk second.img
+	truncate -s 1M first.img other.img
+	machine 1 -s 4,ahci-hd,other.img,bootindex=2 -s 5:1,ahci,hd:first.img,hd:second.img,bootindex=1 \
+		-s 5:0,virtio-rnd -l bootrom,$SEABIOS/bios-256k.bin -o log.level=debug
+	grep -q "com1: boot sector" out
+	grep -q "1: /pci@i0cf8/pci8086,2922@5,1/drive@1/disk@0" err
+	grep -q "2: /pci@i0cf8/pci8086,2922@4/drive@0/disk@0" err
+}
+
+@test "SeaBIOS and OVMF boot a CD in a SATA drive" {
+	iso cd.iso
+	machine 1 -s 4,ahci-cd,cd.iso -l bootrom,$SEABIOS/bios-256k.bin
+	grep -q "Booting from DVD/CD" out
+	grep -q "com1: boot sector" out
+	machine 1 -s 4,ahci-cd,cd.iso -l bootrom,$OVMF/OVMF_CODE_4M.fd
+	grep -q "BHYVE SATA DVD ROM" out
+	grep -q "ZHYVE-EFI booted" out
+}
+
+@test "OVMF boots BOOTX64.EFI from a SATA disk" {
+	fat esp.img
+	mmd -i esp.img ::/EFI ::/EFI/BOOT
+	mcopy -i esp.img "$GUESTS/efi.efi" ::/EFI/BOOT/BOOTX64.EFI
+	machine 1 -s 4,ahci-hd,esp.img -l bootrom,$OVMF/OVMF_CODE_4M.fd
+	grep -q "BHYVE SATA DISK" out
+	grep -q "ZHYVE-EFI booted" out
+}
+
 @test "SeaBIOS without a disk says so" {
 	status=0
 	python3 "$TYPED" "$BHYVE" -m 64M -s 0,hostbridge -s 31,lpc -l com1,stdio \

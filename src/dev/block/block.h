@@ -26,29 +26,30 @@ struct block_dev;
 /*
  * Key-table rows that every disk model includes: path, nocache, direct, sync,
  * ro, sectorsize ("512" or "512/4096"), nodelete, bootindex, ser, aio
- * (auto|io_uring|threads).
+ * (auto|io_uring|threads). The second form puts text in front of each name.
  */
-#define BLOCK_CONFIG_KEYS                                                \
-	{ "path", CONFIG_PATH, NULL, NULL, 0,                            \
-		"image file or block device, raw" },                     \
-	    { "nocache", CONFIG_BOOL, "false", NULL, 0,                  \
-		    "bypass the host's page cache (O_DIRECT)" },         \
-	    { "direct", CONFIG_BOOL, "false", NULL, 0,                   \
-		    "write through to the medium (O_DSYNC)" },           \
-	    { "sync", CONFIG_BOOL, "false", NULL, 0, "same as direct" }, \
-	    { "ro", CONFIG_BOOL, "false", NULL, 0, "read-only" },        \
-	    { "sectorsize", CONFIG_STRING, NULL, NULL, 0,                \
-		    "logical[/physical] sector size in bytes" },         \
-	    { "nodelete", CONFIG_BOOL, "false", NULL, 0,                 \
-		    "do not offer discard to the guest" },               \
-	    { "bootindex", CONFIG_UINT, NULL, "0..255", 0,               \
-		    "place in the firmware's boot order" },              \
-	    { "ser", CONFIG_STRING, NULL, NULL, 0,                       \
-		    "serial number, at most 20 characters" },            \
-	{                                                                \
-		"aio", CONFIG_ENUM, "auto", "auto|io_uring|threads", 0,  \
-		    "how disk I/O is done"                               \
+#define BLOCK_CONFIG_KEYS_AT(at)                                            \
+	{ at "path", CONFIG_PATH, NULL, NULL, 0,                            \
+		"image file or block device, raw" },                        \
+	    { at "nocache", CONFIG_BOOL, "false", NULL, 0,                  \
+		    "bypass the host's page cache (O_DIRECT)" },            \
+	    { at "direct", CONFIG_BOOL, "false", NULL, 0,                   \
+		    "write through to the medium (O_DSYNC)" },              \
+	    { at "sync", CONFIG_BOOL, "false", NULL, 0, "same as direct" }, \
+	    { at "ro", CONFIG_BOOL, "false", NULL, 0, "read-only" },        \
+	    { at "sectorsize", CONFIG_STRING, NULL, NULL, 0,                \
+		    "logical[/physical] sector size in bytes" },            \
+	    { at "nodelete", CONFIG_BOOL, "false", NULL, 0,                 \
+		    "do not offer discard to the guest" },                  \
+	    { at "bootindex", CONFIG_UINT, NULL, "0..255", 0,               \
+		    "place in the firmware's boot order" },                 \
+	    { at "ser", CONFIG_STRING, NULL, NULL, 0,                       \
+		    "serial number, at most 20 characters" },               \
+	{                                                                   \
+		at "aio", CONFIG_ENUM, "auto", "auto|io_uring|threads", 0,  \
+		    "how disk I/O is done"                                  \
 	}
+#define BLOCK_CONFIG_KEYS BLOCK_CONFIG_KEYS_AT("")
 
 enum block_op {
 	BLOCK_READ,
@@ -91,9 +92,19 @@ struct block_info {
  */
 int block_open(struct mevent_loop *loop, const struct config_node *node,
     const struct config_key *keys, struct block_dev **ret, struct error *err);
+/* As with "ro" set. */
+int
+block_open_readonly(struct mevent_loop *loop, const struct config_node *node,
+    const struct config_key *keys, struct block_dev **ret, struct error *err);
 /* Drains first; on the loop's thread, or when that no longer runs. */
 void block_close(struct block_dev *bd); /* NULL is allowed */
 const struct block_info *block_info(const struct block_dev *bd);
+/*
+ * A serial number of BLOCK_SERIAL_LEN characters that stays the same as long as
+ * the path does.
+ */
+#define BLOCK_SERIAL_LEN 20
+void block_default_serial(const char *path, char *buf, size_t size);
 /* Parse the -s text "path[,opt[=v]]..." into the node. */
 int block_parse(struct config_node *node, const char *opts, struct error *err);
 

@@ -70,6 +70,20 @@ block_parse(struct config_node *node, const char *opts, struct error *err)
 	return rc;
 }
 
+/* FNV-1a of the path */
+void
+block_default_serial(const char *path, char *buf, size_t size)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *path != '\0'; path++)
+		h = (h ^ (uint8_t)*path) * UINT64_C(0x100000001b3);
+	h ^= h >> 48;
+	(void)str_format(buf, size, "BHYVE-%04X-%04X-%04X",
+	    (unsigned)(h >> 32) & 0xffff, (unsigned)(h >> 16) & 0xffff,
+	    (unsigned)h & 0xffff);
+}
+
 static int
 conf_text(const struct config_node *node, const struct config_key *keys,
     const char *name, char **ret, struct error *err)
@@ -418,15 +432,17 @@ open_with(struct block_dev *bd, const struct block_conf *c, struct error *err)
 	return rc;
 }
 
-int
-block_open(struct mevent_loop *loop, const struct config_node *node,
-    const struct config_key *keys, struct block_dev **ret, struct error *err)
+static int
+open_node(struct mevent_loop *loop, const struct config_node *node,
+    const struct config_key *keys, bool ro, struct block_dev **ret,
+    struct error *err)
 {
 	struct block_conf c = { .path = NULL };
 	struct block_dev *bd = NULL;
 	int rc;
 
 	rc = conf_read(&c, node, keys, err);
+	c.ro = c.ro || ro;
 	if (rc == 0) {
 		bd = alloc_zero(1, sizeof(*bd));
 		if (bd == NULL)
@@ -445,4 +461,18 @@ block_open(struct mevent_loop *loop, const struct config_node *node,
 	else
 		block_close(bd);
 	return rc;
+}
+
+int
+block_open(struct mevent_loop *loop, const struct config_node *node,
+    const struct config_key *keys, struct block_dev **ret, struct error *err)
+{
+	return open_node(loop, node, keys, false, ret, err);
+}
+
+int
+block_open_readonly(struct mevent_loop *loop, const struct config_node *node,
+    const struct config_key *keys, struct block_dev **ret, struct error *err)
+{
+	return open_node(loop, node, keys, true, ret, err);
 }

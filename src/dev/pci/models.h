@@ -9,6 +9,9 @@
 extern const struct pci_model pci_model_hostbridge;
 extern const struct pci_model pci_model_amd_hostbridge;
 extern const struct pci_model pci_model_lpc;
+extern const struct pci_model pci_model_ahci;
+extern const struct pci_model pci_model_ahci_hd;
+extern const struct pci_model pci_model_ahci_cd;
 extern const struct pci_model pci_model_virtio_blk;
 extern const struct pci_model pci_model_virtio_console;
 extern const struct pci_model pci_model_virtio_net;

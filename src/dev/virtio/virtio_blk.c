@@ -643,20 +643,6 @@ blk_fill_config(struct blk *b)
 	}
 }
 
-/* One that stays the same as long as the path does; FNV-1a. */
-static void
-blk_default_serial(struct blk *b, const char *path)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *path != '\0'; path++)
-		h = (h ^ (uint8_t)*path) * UINT64_C(0x100000001b3);
-	h ^= h >> 48;
-	(void)str_format(b->serial, sizeof(b->serial), "BHYVE-%04X-%04X-%04X",
-	    (unsigned)(h >> 32) & 0xffff, (unsigned)(h >> 16) & 0xffff,
-	    (unsigned)h & 0xffff);
-}
-
 static int
 blk_read_serial(
     struct blk *b, const struct config_node *conf, struct error *err)
@@ -678,7 +664,7 @@ blk_read_serial(
 		return rc;
 	rc = config_get_str(conf, blk_keys, "path", &path, err);
 	if (rc == 0)
-		blk_default_serial(b, path);
+		block_default_serial(path, b->serial, sizeof(b->serial));
 	return rc;
 }
 

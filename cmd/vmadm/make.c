@@ -89,6 +89,17 @@ read_words(struct command *c, json_t *payload)
 	return EXIT_OK;
 }
 
+/* A line each. */
+static void
+tell_notes(struct buf *note)
+{
+	const char *text = buf_str(note);
+	char *next = note->len > 0 && text != NULL ? (char *)note->data : NULL;
+
+	for (char *line; (line = strsep(&next, "\n")) != NULL;)
+		fprintf(stderr, "vmadm: update: %s\n", line);
+}
+
 static int
 update(struct command *c, json_t *payload)
 {
@@ -103,8 +114,7 @@ update(struct command *c, json_t *payload)
 	if (vm_update(c->admin, &c->vm, payload, &f, &note, &err) < 0) {
 		status = tell_faults(c, &f, &err);
 	} else {
-		if (note.len > 0)
-			fprintf(stderr, "vmadm: update: %s\n", buf_str(&note));
+		tell_notes(&note);
 		status = done("updated VM %s", c->vm.uuid);
 	}
 	buf_fini(&note);

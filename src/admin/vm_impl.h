@@ -54,6 +54,21 @@ int vm_disk_make(struct admin *a, const struct volume_pools *pools,
 int vm_disk_remove(const struct volume_pools *pools, const char *uuid,
     const char *path, struct error *err);
 
+/* ---- compression and refreservation of update_disks (vm_room.c) ---- */
+
+int vm_room_check(
+    const struct vm_work *w, const json_t *payload, struct error *err);
+/*
+ * All but less refreservation, before w->conf is replaced; undo takes it back.
+ * note (may be NULL): what a pool cannot do.
+ */
+int vm_room_grow(const struct vm_work *w, const json_t *payload,
+    struct buf *note, struct error *err);
+void vm_room_undo(const struct vm_work *w, const json_t *payload);
+/* Less refreservation, when the configuration is written. */
+int vm_room_give_back(
+    const struct vm_work *w, const json_t *payload, struct error *err);
+
 /* ---- files beside the configuration ---- */
 
 /* ZONEPATH/config, made if it is not there. A descriptor. */

@@ -25,6 +25,7 @@ struct update {
 	json_t *was[NFILES]; /* of those that were changed */
 	size_t nmade; /* of add_disks */
 	bool boot; /* something waits for the next boot */
+	struct buf *note; /* for people; may be NULL */
 	struct error *err;
 };
 
@@ -256,6 +257,8 @@ prepare(struct update *u)
 	if (rc == 0)
 		rc = check_disks(u);
 	if (rc == 0)
+		rc = vm_room_check(&u->w, u->payload, u->err);
+	if (rc == 0)
 		rc = manifest_update_conf(
 		    u->payload, u->w.conf, &u->conf, &u->boot, u->err);
 	if (rc == 0)
@@ -280,6 +283,8 @@ carry_out(struct update *u)
 
 	if (rc == 0)
 		rc = resize(u, true);
+	if (rc == 0)
+		rc = vm_room_grow(&u->w, u->payload, u->note, u->err);
 	for (size_t i = 0; rc == 0 && i < NFILES; i++)
 		rc = change_file(u, i);
 	if (rc == 0 && !zone_conf_equal(u->conf, u->w.conf))
@@ -288,10 +293,13 @@ carry_out(struct update *u)
 		for (size_t i = 0; i < NFILES; i++)
 			if (u->was[i] != NULL)
 				restore_file(u, i);
+		vm_room_undo(&u->w, u->payload);
 		unmake_disks(u);
 		return rc;
 	}
 	rc = resize(u, false);
+	if (rc == 0)
+		rc = vm_room_give_back(&u->w, u->payload, u->err);
 	if (rc == 0)
 		rc = remove_disks(u);
 	if (rc == 0)
@@ -316,7 +324,9 @@ vm_update(struct admin *a, const struct vm *vm, json_t *payload,
 {
 	static const unsigned states = ADMIN_IN(CONFIGURED) |
 	    ADMIN_IN(INSTALLED) | ADMIN_IN(READY) | ADMIN_IN(RUNNING);
-	struct update u = { .payload = payload, .dir = -1, .err = err };
+	struct update u = {
+		.payload = payload, .dir = -1, .note = note, .err = err
+	};
 	int rc;
 
 	rc = manifest_check(payload, MANIFEST_UPDATE, "bhyve", faults);
@@ -330,9 +340,10 @@ vm_update(struct admin *a, const struct vm *vm, json_t *payload,
 		rc = carry_out(&u);
 	if (rc == 0 && u.boot && u.w.state > ZONE_STATE_INSTALLED &&
 	    note != NULL)
-		buf_append_str(note,
-		    "what cannot change while the VM runs takes effect at "
-		    "its next boot");
+		buf_printf(note,
+		    "%swhat cannot change while the VM runs takes effect at "
+		    "its next boot",
+		    note->len > 0 ? "\n" : "");
 	finish(&u);
 	return rc;
 }

@@ -134,6 +134,48 @@ volume_resize(const struct volume_pools *pools, const char *conf_path,
 	return p->ops->resize(p, id.zone, id.name, size, shrink, err);
 }
 
+/* A volume that is there, of a pool. */
+static int
+locate_there(const struct volume_pools *pools, const char *conf_path,
+    struct volume_id *id, const struct pool **ret, struct volume_info *info,
+    struct error *err)
+{
+	int rc = locate(pools, conf_path, id, ret, err);
+
+	return rc < 0 ? rc : volume_stat(pools, conf_path, info, err);
+}
+
+int
+volume_set_compression(const struct volume_pools *pools, const char *conf_path,
+    const char *compression, struct error *err)
+{
+	const struct pool *p = NULL;
+	struct volume_info info;
+	struct volume_id id;
+	int rc = locate_there(pools, conf_path, &id, &p, &info, err);
+
+	return rc < 0 ? rc
+		      : p->ops->compress(p, id.zone, id.name,
+			    compression != NULL ? compression : "off", err);
+}
+
+int
+volume_set_refreservation(const struct volume_pools *pools,
+    const char *conf_path, uint64_t size, bool less, struct error *err)
+{
+	const struct pool *p = NULL;
+	struct volume_info info;
+	struct volume_id id;
+	int rc = locate_there(pools, conf_path, &id, &p, &info, err);
+
+	if (rc == 0 && size > info.size)
+		rc = error_set(err, EINVAL,
+		    "refreservation of %ju bytes: the volume has %ju",
+		    (uintmax_t)size, (uintmax_t)info.size);
+	return rc < 0 ? rc
+		      : p->ops->reserve(p, id.zone, id.name, size, less, err);
+}
+
 int
 volume_remove(
     const struct volume_pools *pools, const char *conf_path, struct error *err)

@@ -80,7 +80,7 @@ struct volume_spec {
 	uint64_t block_size; /* zfs; 0: default */
 	uint64_t refreservation; /* bytes kept free for it, at most size */
 	const char
-	    *compression; /* NULL: off. A wish, which file cannot grant */
+	    *compression; /* NULL: off. A wish, which some cannot grant */
 };
 /*
  * Makes the zone's place too. All or nothing. -EEXIST; -EBUSY: somebody else
@@ -91,6 +91,18 @@ int volume_create(const struct volume_pools *pools,
 /* Grows; shrinks only if 'shrink' (-EPERM). Its zone does not run. */
 int volume_resize(const struct volume_pools *pools, const char *conf_path,
     uint64_t size, bool shrink, struct error *err);
+/*
+ * Of what is written from now on; what is there stays as it is. -EOPNOTSUPP:
+ * the pool cannot. NULL: off.
+ */
+int volume_set_compression(const struct volume_pools *pools,
+    const char *conf_path, const char *compression, struct error *err);
+/*
+ * Bytes, at most its size. less: what was kept free beyond that is given back,
+ * and its zone does not run.
+ */
+int volume_set_refreservation(const struct volume_pools *pools,
+    const char *conf_path, uint64_t size, bool less, struct error *err);
 /* -ENOENT. What is half made is removed by its name, too. */
 int volume_remove(
     const struct volume_pools *pools, const char *conf_path, struct error *err);

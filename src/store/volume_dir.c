@@ -189,14 +189,24 @@ fill(
 	return fsync(fd) == 0 ? 0 : error_sys(err, errno, "%s", path);
 }
 
-/* btrfs compresses a file by its property; SmartOS's names for it, roughly. */
-static void
+/*
+ * btrfs compresses a file by its property; SmartOS's names for it, roughly.
+ * Without one it does as it is mounted; kernels before 5.14 have no "none".
+ */
+#define COMPRESSION "btrfs.compression"
+static int
 set_compression(int fd, const char *name)
 {
-	const char *kind = strncmp(name, "gzip", 4) == 0 ? "zlib" : "zstd";
+	const char *kind = strcmp(name, "off") == 0 ? "none"
+	    : strncmp(name, "gzip", 4) == 0         ? "zlib"
+						    : "zstd";
 
-	if (strcmp(name, "off") != 0)
-		(void)fsetxattr(fd, "btrfs.compression", kind, strlen(kind), 0);
+	if (fsetxattr(fd, COMPRESSION, kind, strlen(kind), 0) == 0)
+		return 0;
+	if (errno == EINVAL && strcmp(kind, "none") == 0 &&
+	    (fremovexattr(fd, COMPRESSION) == 0 || errno == ENODATA))
+		return 0;
+	return -errno;
 }
 
 static int
@@ -227,8 +237,8 @@ dir_create(const struct pool *p, const struct volume_spec *spec,
 	rc = fd = half_open(half, err);
 	if (rc < 0)
 		return rc;
-	if (p->ops == &volume_btrfs_ops && spec->compression != NULL)
-		set_compression(fd, spec->compression);
+	if (spec->compression != NULL && strcmp(spec->compression, "off") != 0)
+		(void)set_compression(fd, spec->compression);
 	rc = fill(fd, spec, path, err);
 	if (rc == 0 &&
 	    renameat2(AT_FDCWD, half, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
@@ -240,16 +250,96 @@ dir_create(const struct pool *p, const struct volume_spec *spec,
 }
 
 static int
+open_volume(const struct pool *p, const char *zone, const char *name,
+    char path[STORE_PATH], struct error *err)
+{
+	int fd;
+
+	if (dir_volume_path(p, zone, name, path, STORE_PATH) < 0)
+		return error_set(err, ENAMETOOLONG, "%s", name);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? error_sys(err, errno, "%s", path) : fd;
+}
+
+static int
+dir_compress(const struct pool *p, const char *zone, const char *name,
+    const char *how, struct error *err)
+{
+	char path[STORE_PATH];
+	cleanup_close int fd = open_volume(p, zone, name, path, err);
+	int rc = fd < 0 ? fd : set_compression(fd, how);
+
+	if (fd < 0 || rc == 0)
+		return rc;
+	if (rc == -EOPNOTSUPP && strcmp(how, "off") == 0)
+		return 0;
+	if (rc == -EOPNOTSUPP)
+		return error_set(err, EOPNOTSUPP,
+		    "pool '%s' does not compress: %s is not on btrfs", p->name,
+		    p->host);
+	return error_sys(err, -rc, "%s: compression", path);
+}
+
+/*
+ * What was kept free and not written to is a hole for SEEK_HOLE, unless it was
+ * read and is cached: behind 'from' the holes give their blocks back. Nobody
+ * may write meanwhile.
+ */
+static int
+give_back(int fd, off_t from)
+{
+	off_t end = lseek(fd, 0, SEEK_END), at = from, data;
+
+	if (fsync(fd) != 0)
+		return -errno;
+	(void)posix_fadvise(fd, from, 0, POSIX_FADV_DONTNEED);
+	while (end > 0 && at < end) {
+		data = lseek(fd, at, SEEK_DATA);
+		if (data < 0 && errno != ENXIO)
+			return -errno;
+		if (data < 0 || data > end)
+			data = end;
+		if (data > at &&
+		    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			at, data - at) != 0)
+			return -errno;
+		at = data < end ? lseek(fd, data, SEEK_HOLE) : end;
+	}
+	return end < 0 || at < 0 ? -errno : 0;
+}
+
+static int
+dir_reserve(const struct pool *p, const char *zone, const char *name,
+    uint64_t size, bool less, struct error *err)
+{
+	char path[STORE_PATH];
+	cleanup_close int fd = open_volume(p, zone, name, path, err);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = reserve(fd, size);
+	if (rc == 0 && less)
+		rc = give_back(fd, (off_t)size);
+	if (rc == -EOPNOTSUPP)
+		rc = 0;
+	return rc < 0 ? error_sys(err, -rc,
+			    "%s: cannot keep %ju MiB free for it "
+			    "(refreservation)",
+			    path, (uintmax_t)(size / MiB))
+		      : 0;
+}
+
+static int
 dir_resize(const struct pool *p, const char *zone, const char *name,
     uint64_t size, bool shrink, struct error *err)
 {
-	cleanup_close int fd = -1;
 	char path[STORE_PATH];
+	cleanup_close int fd = open_volume(p, zone, name, path, err);
 
-	if (dir_volume_path(p, zone, name, path, sizeof(path)) < 0)
-		return error_set(err, ENAMETOOLONG, "%s", name);
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || ftruncate(fd, (off_t)size) != 0 || fsync(fd) != 0)
+	if (fd < 0)
+		return fd;
+	if (ftruncate(fd, (off_t)size) != 0 || fsync(fd) != 0)
 		return error_sys(
 		    err, errno, "%s, %ju MiB", path, (uintmax_t)(size / MiB));
 	return 0;
@@ -348,7 +438,8 @@ dir_zones(const struct pool *p,
 #define DIR_OPS                                                             \
 	.path = dir_volume_path, .zone_create = dir_zone_create,            \
 	.zone_remove = dir_zone_remove, .create = dir_create,               \
-	.resize = dir_resize, .remove = dir_remove, .list = dir_list,       \
+	.resize = dir_resize, .compress = dir_compress,                     \
+	.reserve = dir_reserve, .remove = dir_remove, .list = dir_list,     \
 	.zones = dir_zones, .snap_begin = dir_snap_begin,                   \
 	.snap_take = dir_snap_take, .snap_end = dir_snap_end,               \
 	.snap_rollback = dir_snap_rollback, .snap_delete = dir_snap_delete, \

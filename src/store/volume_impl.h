@@ -35,6 +35,10 @@ struct volume_ops {
 	    const struct volume_id *from, struct error *err);
 	int (*resize)(const struct pool *p, const char *zone, const char *name,
 	    uint64_t size, bool shrink, struct error *err);
+	int (*compress)(const struct pool *p, const char *zone,
+	    const char *name, const char *how, struct error *err);
+	int (*reserve)(const struct pool *p, const char *zone, const char *name,
+	    uint64_t size, bool less, struct error *err);
 	int (*remove)(const struct pool *p, const char *zone, const char *name,
 	    struct error *err);
 	/* Appends; half made ones with their names' suffix. */

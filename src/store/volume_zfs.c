@@ -388,6 +388,41 @@ zfs_resize(const struct pool *p, const char *zone, const char *name,
 	return ZFS(err, "set", text, set);
 }
 
+/* One property of a volume. */
+static int
+set_property(const struct pool *p, const char *zone, const char *name,
+    const char *property, struct error *err)
+{
+	char set[WORD], text[VOLUME_NAME_MAX + 8];
+
+	str_format(text, sizeof(text), "/%s", name);
+	if (dataset(p, zone, text, set, err) < 0)
+		return -ENAMETOOLONG;
+	return ZFS(err, "set", property, set);
+}
+
+static int
+zfs_compress(const struct pool *p, const char *zone, const char *name,
+    const char *how, struct error *err)
+{
+	char text[64];
+
+	str_format(text, sizeof(text), "compression=%.40s", how);
+	return set_property(p, zone, name, text, err);
+}
+
+static int
+zfs_reserve(const struct pool *p, const char *zone, const char *name,
+    uint64_t size, bool less, struct error *err)
+{
+	char text[64] = "refreservation=none";
+
+	if (size != 0)
+		str_format(
+		    text, sizeof(text), "refreservation=%ju", (uintmax_t)size);
+	return set_property(p, zone, name, text, err);
+}
+
 static int
 zfs_remove(
     const struct pool *p, const char *zone, const char *name, struct error *err)
@@ -614,6 +649,8 @@ const struct volume_ops volume_zfs_ops = { .kind = "zfs",
 	.zone_remove = zfs_zone_remove,
 	.create = zfs_create,
 	.resize = zfs_resize,
+	.compress = zfs_compress,
+	.reserve = zfs_reserve,
 	.remove = zfs_remove,
 	.list = zfs_list,
 	.zones = zfs_zones,

@@ -53,6 +53,21 @@ image() {
 		"$1" >"$ROOT/var/lib/zhyve/images/$1.json"
 }
 
+# pool_on KIND MKFS...: the pool's folder is a file system of its own
+pool_on() {
+	local kind=$1
+	shift
+	mkdir -p "$ROOT/var/lib/zhyve/zones"
+	truncate -s 400M pool.img
+	"$@" pool.img >/dev/null 2>&1 || skip "cannot be made here: $*"
+	mount -t "$kind" -o loop pool.img "$ROOT/var/lib/zhyve/zones" 2>/dev/null || skip "this kernel does not mount $kind here"
+}
+
+teardown() {
+	stop_world
+	! mountpoint -q "${ROOT:-/nowhere}/var/lib/zhyve/zones" || umount "$ROOT/var/lib/zhyve/zones"
+}
+
 @test "the example manifest, and what get and zonecfg say of it" {
 	image 00000000-0000-0000-0000-000000000000
 	cat >web.json <<'END'
@@ -242,6 +257,66 @@ vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" upd
 	[ "$(ls "$ROOT/var/lib/zhyve/zones/$ID/disks")" = disk0 ]
 }
 
+@test "update: refreservation and compression of disks" {
+	blocks() {
+		local n
+		n=$(stat -c %b "$ROOT/var/lib/zhyve/zones/$ID/disks/disk0")
+		[ $((n / 2)) -ge "$1" ] && [ $((n / 2)) -lt "$2" ]
+	}
+	change() {
+		vm update "$ID" update_disks="[{\"path\": \"/dev/zvol/rdsk/zones/$ID/disk0\", $1}]"
+	}
+	refused_change() {
+		refused 1 "$1" update "$ID" update_disks="[{\"path\": \"/dev/zvol/rdsk/zones/$ID/disk0\", $2}]"
+	}
+	make a '"disks": [{"size": 8}]'
+	blocks 0 512
+	change '"refreservation": 4'
+	[ "$(vm list -p -o disks.0.refreservation)" = 4 ]
+	blocks 4096 5000
+	refused_change "vmadm: update: update_disks.0: refreservation: 9 is more than the size, 8" '"refreservation": 9'
+	refused_change "vmadm: update: update_disks.0: refreservation: 4 is more than the size, 3" \
+		'"size": 3, "dangerous_allow_shrink": true'
+	change '"size": 16, "refreservation": 12'
+	blocks 12288 13000
+	# what cannot be had changes nothing
+	refused_change "vmadm: update: update_disks.0: */disk0: cannot keep 1073741824 MiB free for it (refreservation): *" \
+		'"size": 1073741824, "refreservation": 1073741824' || df -h . >&2
+	blocks 12288 13000
+	change '"refreservation": 1'
+	blocks 1024 2000
+	vm start "$ID"
+	change '"refreservation": 3'
+	blocks 3072 4000
+	refused_change "vmadm: update: update_disks.0: refreservation: VM $ID is running: stop it before less is set aside" '"refreservation": 1'
+	vm stop -F "$ID"
+	change '"refreservation": null'
+	blocks 0 512
+	[ "$(vm list -p -o disks.0.refreservation)" = - ]
+	# what a pool cannot is told, and kept
+	change '"compression": "lz4"' 2>.err
+	[ "$(vm list -p -o disks.0.compression)" = lz4 ]
+	[ "$(tail -n 1 .err)" = "Successfully updated VM $ID" ]
+	[ "$(wc -l <.err)" -eq 1 ] || grep -qx "vmadm: update: update_disks.0: compression is only kept: pool 'zones' does not compress: $ROOT/var/lib/zhyve/zones is not on btrfs" .err
+	refused_change "vmadm: update: update_disks.0.compression: \"fast\" is not *" '"compression": "fast"'
+	touch disk.img
+	vm update "$ID" add_disks="[{\"path\": \"$PWD/disk.img\", \"nocreate\": true}]"
+	refused 1 "vmadm: update: update_disks.0: compression: $PWD/disk.img is no volume of this VM" \
+		update "$ID" update_disks="[{\"path\": \"$PWD/disk.img\", \"compression\": \"lz4\"}]"
+	vm delete "$ID"
+	no_trace
+}
+
+@test "update: compression on btrfs" {
+	pool_on btrfs mkfs.btrfs -q
+	make a '"disks": [{"size": 8, "compression": "gzip"}]'
+	disk=$ROOT/var/lib/zhyve/zones/$ID/disks/disk0
+	[ "$(python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "btrfs.compression").decode())' "$disk")" = zlib ]
+	vm update "$ID" update_disks="[{\"path\": \"/dev/zvol/rdsk/zones/$ID/disk0\", \"compression\": \"lz4\"}]" 2>.err
+	[ "$(cat .err)" = "Successfully updated VM $ID" ]
+	[ "$(python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "btrfs.compression").decode())' "$disk")" = zstd ]
+}
+
 @test "update of a VM that runs: limits at once, the rest at the next boot" {
 	make a
 	vm start "$ID"
@@ -294,21 +369,6 @@ vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" upd
 	[ "$(vm list -p -o snapshots.*.name)" = - ]
 	vm delete "$ID"
 	no_trace
-}
-
-# pool_on KIND MKFS...: the pool's folder is a file system of its own
-pool_on() {
-	local kind=$1
-	shift
-	mkdir -p "$ROOT/var/lib/zhyve/zones"
-	truncate -s 400M pool.img
-	"$@" pool.img >/dev/null 2>&1 || skip "cannot be made here: $*"
-	mount -t "$kind" -o loop pool.img "$ROOT/var/lib/zhyve/zones" 2>/dev/null || skip "this kernel does not mount $kind here"
-}
-
-teardown() {
-	stop_world
-	! mountpoint -q "${ROOT:-/nowhere}/var/lib/zhyve/zones" || umount "$ROOT/var/lib/zhyve/zones"
 }
 
 # twins: a VM that writes one number to its disks 0 and 2, the first one first.

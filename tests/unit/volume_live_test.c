@@ -1,11 +1,13 @@
 /*
- * What is done to volumes of a zone that lives: snapshots at a moment.
+ * What is done to volumes of a zone that lives: snapshots at a moment,
+ * compression, room.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -153,7 +155,135 @@ moment_xfs(void)
 	moment(&store_xfs);
 }
 
+/* ---- what is set ---- */
+
+static const char *
+compression(struct volume_pools *p)
+{
+	static char kind[32];
+	ssize_t n =
+	    getxattr(host(p, "d"), "btrfs.compression", kind, sizeof(kind) - 1);
+
+	kind[n < 0 ? 0 : n] = '\0';
+	return kind;
+}
+
+static void
+compress(void)
+{
+	struct volume_pools *p = world(&store_btrfs, "btrfs");
+
+	tap_check_int(make(p, "d", 1 << 20), 0);
+	tap_check_str(compression(p), "");
+	tap_check_int(volume_set_compression(p, V("d"), "lz4", &err), 0);
+	tap_check_str(compression(p), "zstd");
+	tap_check_int(volume_set_compression(p, V("d"), "gzip-9", &err), 0);
+	tap_check_str(compression(p), "zlib");
+	tap_check_int(volume_set_compression(p, V("d"), "off", &err), 0);
+	tap_check(strcmp(compression(p), "zlib") != 0);
+	tap_check_int(volume_set_compression(p, V("e"), "lz4", &err), -ENOENT);
+	volume_pools_close(p);
+}
+
+static void
+cannot_compress(void)
+{
+	struct volume_pools *p = world(&store_tmpfs_small, "file");
+
+	tap_check_int(make(p, "d", 1 << 20), 0);
+	tap_check_int(
+	    volume_set_compression(p, V("d"), "lz4", &err), -EOPNOTSUPP);
+	snprintf(buf, sizeof(buf),
+	    "pool 'zones' does not compress: %s/fs/pool is not on btrfs", root);
+	tap_check_str(err.text, buf);
+	tap_check_int(volume_set_compression(p, V("d"), NULL, &err), 0);
+	tap_check_int(
+	    volume_set_compression(p, "/dev/sda", "lz4", &err), -EINVAL);
+	volume_pools_close(p);
+}
+
+/* More, less: blocks come and go, bytes stay. */
+static void
+reserve(const struct store_fs *fs)
+{
+	struct volume_pools *p =
+	    world(fs, fs == &store_btrfs ? "btrfs" : "file");
+
+	tap_check_int(make(p, "d", 3 << 20), 0);
+	store_fill(host(p, "d"), 100 << 10, 5000, 1);
+	store_fill(host(p, "d"), 2 << 20, 5000, 2);
+	store_fill(at("want"), 100 << 10, 5000, 1);
+	store_fill(at("want"), 2 << 20, 5000, 2);
+	tap_check(truncate(at("want"), 3 << 20) == 0);
+	tap_check_int(
+	    volume_set_refreservation(p, V("d"), 2 << 20, false, &err), 0);
+	tap_check(store_blocks(host(p, "d")) >= 2 << 20);
+	/* what is kept free and not less stays */
+	tap_check_int(
+	    volume_set_refreservation(p, V("d"), 1 << 20, false, &err), 0);
+	tap_check(store_blocks(host(p, "d")) >= 2 << 20);
+	tap_check_int(
+	    volume_set_refreservation(p, V("d"), 1 << 20, true, &err), 0);
+	tap_check(store_blocks(host(p, "d")) >= 1 << 20);
+	tap_check(store_blocks(host(p, "d")) < 3 << 19);
+	tap_check(store_same(at("want"), host(p, "d")));
+	tap_check_int(volume_set_refreservation(p, V("d"), 0, true, &err), 0);
+	/* a tmpfs takes what was read for written */
+	tap_check(store_blocks(host(p, "d")) <
+	    (fs->make != NULL ? 1 << 19 : 3 << 19));
+	tap_check(store_same(at("want"), host(p, "d")));
+	tap_check_int(volume_set_refreservation(
+			  p, V("d"), UINT64_C(1) << 40, false, &err),
+	    -EINVAL);
+	tap_check_str(err.text,
+	    "refreservation of 1099511627776 bytes: the volume has 3145728");
+	volume_pools_close(p);
+}
+
+static void
+reserve_tmpfs(void)
+{
+	reserve(&store_tmpfs_small);
+}
+
+static void
+reserve_btrfs(void)
+{
+	reserve(&store_btrfs);
+}
+
+static void
+reserve_xfs(void)
+{
+	reserve(&store_xfs);
+}
+
+/* No room: told, and the volume is as it was. */
+static void
+reserve_full(void)
+{
+	struct volume_pools *p = world(&store_tmpfs_small, "file");
+
+	tap_check_int(make(p, "d", 64 << 20), 0);
+	tap_check_int(
+	    volume_set_refreservation(p, V("d"), 64 << 20, false, &err),
+	    -ENOSPC);
+	snprintf(buf, sizeof(buf),
+	    "%s/fs/pool/" Z "/disks/d: cannot keep 64 MiB free for it "
+	    "(refreservation): No space left on device",
+	    root);
+	tap_check_str(err.text, buf);
+	tap_check(store_blocks(host(p, "d")) < 1 << 20);
+	volume_pools_close(p);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST_TIMEOUT(compress, 60),
+	TAP_TEST(cannot_compress),
+	TAP_TEST(reserve_tmpfs),
+	TAP_TEST_TIMEOUT(reserve_btrfs, 60),
+	TAP_TEST_TIMEOUT(reserve_xfs, 60),
+	TAP_TEST(reserve_full),
 	TAP_TEST_TIMEOUT(moment_tmpfs, 60),
 	TAP_TEST_TIMEOUT(moment_btrfs, 60),
 	TAP_TEST_TIMEOUT(moment_xfs, 60),

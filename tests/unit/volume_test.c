@@ -717,6 +717,19 @@ zfs_volumes(void)
 	store_put(at("volumes"), 0, buf, strlen(buf));
 	tap_check_str(listed(p), "disk0 1048576000; disk1 512 half; ");
 	asked("list -H -p -r -t volume -o name,volsize,used tank/z/" Z "\n");
+	tap_check_int(volume_set_compression(p, V("disk0"), "lz4", &err), 0);
+	tap_check_int(volume_set_compression(p, V("disk0"), NULL, &err), 0);
+	tap_check_int(
+	    volume_set_refreservation(p, V("disk0"), 1 << 20, true, &err), 0);
+	tap_check_int(
+	    volume_set_refreservation(p, V("disk0"), 0, true, &err), 0);
+	snprintf(buf, sizeof(buf), "%s", store_text(at("asked")));
+	tap_check(strstr(buf, "set compression=lz4 tank/z/" Z "/disk0\n"));
+	tap_check(strstr(buf, "set compression=off tank/z/" Z "/disk0\n"));
+	tap_check(
+	    strstr(buf, "set refreservation=1048576 tank/z/" Z "/disk0\n"));
+	tap_check(strstr(buf, "set refreservation=none tank/z/" Z "/disk0\n"));
+	unlink(at("asked"));
 	tap_check_int(volume_resize(p, V("disk0"), 2000 << 20, false, &err), 0);
 	tap_check_int(volume_remove(p, V("disk0"), &err), 0);
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);

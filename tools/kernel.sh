@@ -1,14 +1,15 @@
 #!/bin/sh
 # Fetch Debian's cloud kernel and make a small initramfs around busybox.
 #   kernel.sh DIR [VERSION]
-# DIR then holds vmlinuz, initrd.img and version. VERSION is the beginning of a
-# release's number, 6.1 or 6.12, a whole package name, or "full" for the kernel
-# that is not for clouds and has drivers of real hardware; without it, it is the
-# release's own kernel. A complete DIR is left as it is.
+# DIR then holds vmlinuz, initrd.img, version, and net.img: more modules, those
+# of a host with zones' links, as an archive to be put behind. VERSION is the
+# beginning of a release's number, 6.1 or 6.12, a whole package name, or "full"
+# for the kernel that is not for clouds and has drivers of real hardware; without
+# it, it is the release's own kernel. A complete DIR is left as it is.
 set -eu
 dir=$1
 here=$(dirname "$0")
-[ -f "$dir/vmlinuz" ] && [ -n "$(find "$dir/initrd.img" -newer "$0" -newer "$here/guest-init" 2>/dev/null)" ] &&
+[ -f "$dir/vmlinuz" ] && [ -f "$dir/net.img" ] && [ -n "$(find "$dir/initrd.img" -newer "$0" -newer "$here/guest-init" 2>/dev/null)" ] &&
 	exit 0
 wanted=${2:-}
 # The package that the one for all kernels of a version depends on. The oldest
@@ -41,6 +42,7 @@ if [ -z "$pkg" ]; then
 	exit 1
 fi
 mkdir -p "$dir"
+dir=$(cd "$dir" && pwd) # modprobe's answers are whole paths
 tmp=$(mktemp -d "$dir/tmp.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 chmod 755 "$tmp"
@@ -55,33 +57,50 @@ version=$(ls "$tmp/x/lib/modules")
 cp "$tmp/x/boot/vmlinuz-$version" "$dir/vmlinuz.new"
 
 root=$tmp/root
-mods=$root/lib/modules/$version
-mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$mods"
+mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp"
 cp /bin/busybox "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
 cp "$here/guest-init" "$root/init"
 chmod 755 "$root/init"
-# The modules that the guests' devices need, and theirs, as far as this kernel
-# has them; busybox loads plain files.
+# busybox loads plain files
 find "$tmp/x/lib/modules" -name '*.ko.xz' -exec xz -d {} +
 find "$tmp/x/lib/modules" -name '*.ko.zst' -exec zstd -q -d --rm {} +
-cp "$tmp/x/lib/modules/$version"/modules.builtin* \
-	"$tmp/x/lib/modules/$version/modules.order" "$mods/"
 depmod=$(command -v depmod || echo /sbin/depmod)
 modprobe=$(command -v modprobe || echo /sbin/modprobe)
 "$depmod" -b "$tmp/x" "$version"
-for m in virtio_pci virtio_blk virtio_net virtio_console virtio_rng button evdev \
-	ahci sd_mod sr_mod isofs; do
-	"$modprobe" -d "$tmp/x" -S "$version" --show-depends "$m" 2>/dev/null |
-		awk '$1 == "insmod" { print $2 }'
-done | sort -u | while read -r f; do
-	rel=${f#"$tmp/x/lib/modules/$version/"}
-	mkdir -p "$mods/$(dirname "$rel")"
-	cp "$f" "$mods/$rel"
-done
-"$depmod" -b "$root" "$version"
-(cd "$root" && find . | LC_ALL=C sort |
-	cpio -o -H newc --quiet --reproducible -R 0:0 | gzip -9n) >"$dir/initrd.new"
+# modules ROOT NAME...: these and what they need, as far as this kernel has them
+modules()
+{
+	to=$1/lib/modules/$version
+	shift
+	mkdir -p "$to"
+	cp "$tmp/x/lib/modules/$version"/modules.builtin* \
+		"$tmp/x/lib/modules/$version/modules.order" "$to/"
+	for m in "$@"; do
+		"$modprobe" -d "$tmp/x" -S "$version" --show-depends "$m" 2>/dev/null |
+			awk '$1 == "insmod" { print $2 }'
+	done | sort -u | while read -r f; do
+		rel=${f#"$tmp/x/lib/modules/$version/"}
+		mkdir -p "$to/$(dirname "$rel")"
+		cp "$f" "$to/$rel"
+	done
+	"$depmod" -b "${to%/lib/modules/*}" "$version"
+}
+# pack ROOT FILE
+pack()
+{
+	(cd "$1" && find . | LC_ALL=C sort |
+		cpio -o -H newc --quiet --reproducible -R 0:0 | gzip -9n) >"$2"
+}
+devices='virtio_pci virtio_blk virtio_net virtio_console virtio_rng button evdev
+	ahci sd_mod sr_mod isofs'
+# shellcheck disable=SC2086
+modules "$root" $devices
+pack "$root" "$dir/initrd.new"
+# shellcheck disable=SC2086
+modules "$tmp/net" $devices tun bridge veth sch_ingress cls_bpf nf_tables nft_limit nft_objref
+pack "$tmp/net" "$dir/net.new"
 echo "$version" >"$dir/version"
 mv "$dir/vmlinuz.new" "$dir/vmlinuz"
+mv "$dir/net.new" "$dir/net.img"
 mv "$dir/initrd.new" "$dir/initrd.img"

@@ -32,9 +32,8 @@ open_nft(void)
 
 /* What it says first. */
 static int
-refused(struct nft_ctx *nft, const char *ifname, struct error *err)
+refused(const char *all, const char *ifname, struct error *err)
 {
-	const char *all = nft_ctx_get_error_buffer(nft);
 	const char *text = strstr(all, "Error: ");
 
 	if (text == NULL)
@@ -49,19 +48,20 @@ run(const char *text, const char *ifname, bool json, int gone,
     json_t **ret_answer, struct error *err)
 {
 	struct nft_ctx *nft = open_nft();
+	const char *said;
 	int rc = 0;
 
 	if (nft == NULL)
 		return error_set(err, ENOMEM, "%s: nftables", ifname);
 	if (json)
 		nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON);
-	if (nft_run_cmd_from_buffer(nft, text) != 0)
-		rc = strstr(nft_ctx_get_error_buffer(nft), "No such file") !=
-			NULL
-		    ? gone
-		    : -EIO;
-	if (rc == -EIO)
-		refused(nft, ifname, err);
+	if (nft_run_cmd_from_buffer(nft, text) != 0) {
+		/* can be asked for once */
+		said = nft_ctx_get_error_buffer(nft);
+		rc = strstr(said, "No such file") != NULL ? gone : -EIO;
+		if (rc == -EIO)
+			refused(said, ifname, err);
+	}
 	if (rc == 0 && ret_answer != NULL)
 		*ret_answer =
 		    json_loads(nft_ctx_get_output_buffer(nft), 0, NULL);

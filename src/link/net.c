@@ -30,6 +30,7 @@
 #include "base/str.h"
 
 #define TX_QUEUE 1000
+#define VLAN_MOST 4094
 #define IFF_UP_BIT 1 /* net/if.h and linux/if.h do not go together */
 
 struct link_net {
@@ -578,34 +579,56 @@ set_port(
 	    : 0;
 }
 
+/* A port's memberships; a kernel that cannot filter VLANs has none. */
+static int
+change_vlans(struct link_net *net, struct rtnl_link *port, int type,
+    const struct bridge_vlan_info *vlans, size_t n, struct error *err)
+{
+	struct ifinfomsg info = { .ifi_family = AF_BRIDGE,
+		.ifi_index = rtnl_link_get_ifindex(port) };
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST);
+	struct nlattr *nest = NULL;
+	int rc = -NLE_NOMEM;
+
+	if (msg == NULL || nlmsg_append(msg, &info, sizeof(info), 4) != 0 ||
+	    (nest = nla_nest_start(msg, IFLA_AF_SPEC)) == NULL)
+		goto out;
+	rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = nla_put(
+		    msg, IFLA_BRIDGE_VLAN_INFO, sizeof(vlans[i]), &vlans[i]);
+	if (rc == 0) {
+		nla_nest_end(msg, nest);
+		rc = nl_send_sync(net->sk, msg); /* frees it */
+		msg = NULL;
+	}
+out:
+	nlmsg_free(msg);
+	return rc < 0 && rc != -NLE_OPNOTSUPP
+	    ? fail(err, rc, "make it a member of its VLAN",
+		  rtnl_link_get_name(port))
+	    : 0;
+}
+
 /*
  * The guard tags what the guest sends. A bridge that filters VLANs lets it pass
- * for members only, and then knows the port's address in each of its VLANs; a
- * kernel that cannot filter (-NLE_OPNOTSUPP) has nothing to be told.
+ * for members only, and then knows the port's address in each of its VLANs. It
+ * has made the port a member of its own, which others' frames would come from.
  */
 static int
 set_vlan(struct link_net *net, struct rtnl_link *port, unsigned vlan,
     struct error *err)
 {
-	struct ifinfomsg info = { .ifi_family = AF_BRIDGE,
-		.ifi_index = rtnl_link_get_ifindex(port) };
+	static const struct bridge_vlan_info all[] = {
+		{ BRIDGE_VLAN_INFO_RANGE_BEGIN, 1 },
+		{ BRIDGE_VLAN_INFO_RANGE_END, VLAN_MOST },
+	};
 	const struct bridge_vlan_info member = { .vid = (uint16_t)vlan };
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST);
-	struct nlattr *nest = NULL;
-	int rc = -NLE_NOMEM;
+	int rc;
 
-	if (msg != NULL && nlmsg_append(msg, &info, sizeof(info), 4) == 0 &&
-	    (nest = nla_nest_start(msg, IFLA_AF_SPEC)) != NULL &&
-	    nla_put(msg, IFLA_BRIDGE_VLAN_INFO, sizeof(member), &member) == 0) {
-		nla_nest_end(msg, nest);
-		rc = nl_send_sync(net->sk, msg); /* frees it */
-	} else {
-		nlmsg_free(msg);
-	}
-	return rc < 0 && rc != -NLE_OPNOTSUPP
-	    ? fail(err, rc, "make it a member of its VLAN",
-		  rtnl_link_get_name(port))
-	    : 0;
+	rc = change_vlans(net, port, RTM_DELLINK, all, ARRAY_LEN(all), err);
+	return rc == 0 ? change_vlans(net, port, RTM_SETLINK, &member, 1, err)
+		       : rc;
 }
 
 /* Whose is it? For an error. */

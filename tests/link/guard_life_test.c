@@ -175,6 +175,10 @@ refusals_say_why(void)
 	spec_of(&spec, "protect=mac");
 	tap_check_int(link_guard_attach(&spec, LINK_GUARD_BPF, &err), -ENODEV);
 	tap_check_has(err.text, "there is no interface " NAME);
+	strcpy(spec.name, "}");
+	tap_check_int(link_guard_attach(&spec, LINK_GUARD_NFT, &err), -EIO);
+	tap_check_has(err.text, "}: nftables: Error: ");
+	strcpy(spec.name, NAME);
 	w.guarded = wire_tap(NAME);
 	tap_check_int(link_guard_counters(NAME, &c, &err), -ENOENT);
 	tap_check_int(link_guard_update(&spec, &err), -ENOENT);

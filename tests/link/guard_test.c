@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -30,7 +32,18 @@ struct rig {
 	uint8_t want[FRAME_MAX + 4];
 	size_t nwant;
 	unsigned arrived, others;
+	const char *hook;
 };
+
+static const char *
+hook_of(const char *ifname)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .attach_point = BPF_TC_INGRESS,
+	    .ifindex = (int)if_nametoindex(ifname));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+
+	return bpf_tc_query(&hook, &opts) == 0 ? "clsact" : "tcx";
+}
 
 static void
 rig_begin(void *arg, const struct link_spec *spec)
@@ -39,6 +52,7 @@ rig_begin(void *arg, const struct link_spec *spec)
 
 	wire_guard(&r->wire, spec, r->kind);
 	r->vlan = spec->vlan;
+	r->hook = hook_of(spec->name);
 }
 
 static void
@@ -167,6 +181,8 @@ run_table(enum link_guard_kind kind, const char *name)
 	r->kind = kind;
 	wire_open(&r->wire);
 	n = frames_run(&ops);
+	if (kind == LINK_GUARD_BPF)
+		tap_note("hook: %s", r->hook);
 	tap_note("%u frames", n);
 	tap_check(n >= 60);
 	wire_close(&r->wire);

@@ -147,6 +147,7 @@ static const struct {
 	const char *device, *unit, *below;
 } of_names[] = {
 	{ "ahci", "pci8086,2922", "" },
+	{ "nvme", "pci8086,5845", "/namespace@1,0" },
 	{ "virtio-blk", "scsi", "/disk@0,0" },
 };
 

@@ -37,7 +37,6 @@ const char *const schema_unbuilt_models[] = {
 	"fbuf",
 	"hda",
 	"net-viona",
-	"nvme",
 	"passthru",
 	"uart",
 	"virtio-9p",

@@ -176,3 +176,21 @@ sys.exit(subprocess.run(sys.argv[1:]).returncode)' \
 	grep -q "^bhyve: -l bootrom,.*,vars.fd: in use by another process" err
 	[ "$(wc -l <err)" -eq 1 ]
 }
+
+@test "SeaBIOS boots an NVMe disk, in the boot order" {
+	bios_disk second.img
+	truncate -s 1M first.img # no boot sector: it would end the boot
+	machine 1 -s 4,nvme,first.img,bootindex=2 -s 5,nvme,second.img,bootindex=1 -l bootrom,$SEABIOS/bios-256k.bin
+	grep -q "com1: boot sector" out
+}
+
+@test "OVMF boots BOOTX64.EFI from an NVMe disk, in the boot order" {
+	fat other.img # its script would end the machine without a word
+	printf 'reset -s\r\n' >startup.nsh
+	mcopy -i other.img startup.nsh ::/
+	fat esp.img
+	mmd -i esp.img ::/EFI ::/EFI/BOOT
+	mcopy -i esp.img "$GUESTS/efi.efi" ::/EFI/BOOT/BOOTX64.EFI
+	machine 1 -s 4,nvme,other.img,bootindex=2 -s 5,nvme,esp.img,bootindex=1 -l bootrom,$OVMF/OVMF_CODE_4M.fd
+	grep -q "ZHYVE-EFI booted" out
+}

@@ -13,6 +13,7 @@ const struct pci_model *const pci_models[] = {
 	&pci_model_ahci,
 	&pci_model_ahci_hd,
 	&pci_model_ahci_cd,
+	&pci_model_nvme,
 	&pci_model_virtio_blk,
 	&pci_model_virtio_console,
 	&pci_model_virtio_net,

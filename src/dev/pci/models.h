@@ -12,6 +12,7 @@ extern const struct pci_model pci_model_lpc;
 extern const struct pci_model pci_model_ahci;
 extern const struct pci_model pci_model_ahci_hd;
 extern const struct pci_model pci_model_ahci_cd;
+extern const struct pci_model pci_model_nvme;
 extern const struct pci_model pci_model_virtio_blk;
 extern const struct pci_model pci_model_virtio_console;
 extern const struct pci_model pci_model_virtio_net;

@@ -1,0 +1,891 @@
+/*
+ * NVMe: what the controller says of itself, every command, commands that are
+ * wrong, its states, queues that fill, go and are abused.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "nvme_rig.h"
+#include "tap.h"
+
+#define SIZE (4 * MiB)
+#define LBAS (SIZE / 512)
+#define BUF NRIG_BUF
+#define LIST (NRIG_BUF + 0x100000)
+#define AT(gpa) rig_ram(&n.r, (gpa))
+#define CMD(...) ((struct nvme_sqe){ __VA_ARGS__ })
+#define ADMIN(...) nrig_do(&n, 0, CMD(__VA_ARGS__))
+#define IO(...) nrig_do(&n, 1, CMD(.nsid = 1, __VA_ARGS__))
+
+static struct nrig n;
+static char image[512];
+
+static void
+make_image(void)
+{
+	int fd;
+
+	str_format(image, sizeof(image), "%s/disk.img", tap_tmpdir());
+	fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	tap_check(fd >= 0 && ftruncate(fd, SIZE) == 0);
+	for (unsigned i = 0; i < 2048; i++) {
+		uint8_t s[512];
+
+		memset(s, (int)(i * 7 + 1), sizeof(s));
+		store_le32(s, i);
+		tap_check_int(pwrite(fd, s, 512, i * 512), 512);
+	}
+	close(fd);
+}
+
+static int
+open_disk(const char *opts, struct error *err)
+{
+	char text[600];
+
+	make_image();
+	str_format(text, sizeof(text), "%s%s", image, opts);
+	return nrig_open(&n, text, err);
+}
+
+/* Enabled, with one queue pair. */
+static void
+start(const char *opts)
+{
+	struct error err = ERROR_INIT;
+
+	if (open_disk(opts, &err) != 0)
+		tap_fail("%s", err.text);
+	tap_check(nrig_enable(&n));
+	tap_check(nrig_queue(&n, 1, 16));
+}
+
+static void
+refused(const char *opts, const char *part)
+{
+	struct error err = ERROR_INIT;
+
+	tap_check(open_disk(opts, &err) < 0);
+	tap_check_has(err.text, part);
+}
+
+static bool
+image_has(unsigned sector, uint8_t fill)
+{
+	uint8_t s[512];
+	int fd = open(image, O_RDONLY | O_CLOEXEC);
+
+	tap_check_int(pread(fd, s, 512, sector * 512), 512);
+	close(fd);
+	for (unsigned i = 4; i < 512; i++)
+		if (s[i] != fill)
+			return false;
+	return true;
+}
+
+static void
+check_sector(uint64_t at, unsigned sector)
+{
+	tap_check_u64(load_le32(AT(at)), sector);
+	tap_check_int(*AT(at + 511), (uint8_t)(sector * 7 + 1));
+}
+
+/* ---- what it says of itself ---- */
+
+static void
+says_what_it_is(void)
+{
+	uint8_t *p;
+
+	start(",ser=SERIAL01,eui64=0x0102030405060708");
+	tap_check_u64(rig_cfg_read(&n.r, 8, 4) >> 8, 0x010802);
+	tap_check_u64(rig_read(&n.r, NVME_CAP, 8) & 0xffff, 2057);
+	tap_check_u64(rig_read(&n.r, NVME_CAP, 8) >> 37 & 0xff, 1);
+	tap_check_u64(nrig_reg(&n, NVME_VS), 0x10400);
+	tap_check_int(ADMIN(.opcode = 6, .prp1 = BUF, .cdw10 = 1), 0);
+	p = AT(BUF);
+	tap_check_mem(p + 4, "SERIAL01            ", 20);
+	tap_check_mem(p + 24, "bhyve-NVMe    ", 14);
+	tap_check_int(p[77], 7);
+	tap_check_u64(load_le32(p + 80), 0x10400);
+	tap_check_int(p[111], 1);
+	tap_check_u64(load_le32(p + 516), 1);
+	tap_check_u64(load_le16(p + 520) & 0x8, 0x8);
+	tap_check_int(
+	    ADMIN(.opcode = 6, .nsid = 1, .prp1 = BUF, .cdw10 = 0), 0);
+	tap_check_u64(load_le64(p), LBAS);
+	tap_check_int(p[130], 9);
+	tap_check_u64(load_be64(p + 120), UINT64_C(0x0102030405060708));
+	tap_check_int(ADMIN(.opcode = 6, .prp1 = BUF, .cdw10 = 2), 0);
+	tap_check_u64(load_le64(p), 1);
+	tap_check_int(
+	    ADMIN(.opcode = 6, .nsid = 1, .prp1 = BUF, .cdw10 = 2), 0);
+	tap_check_u64(load_le64(p), 0);
+	tap_check_int(
+	    ADMIN(.opcode = 6, .nsid = 1, .prp1 = BUF, .cdw10 = 3), 0);
+	tap_check_u64(load_le32(p), 0x0801);
+	tap_check_u64(load_be64(p + 4), UINT64_C(0x0102030405060708));
+	nrig_close(&n);
+}
+
+static void
+has_blocks_of_4096(void)
+{
+	start(",sectsz=4096");
+	tap_check_int(
+	    ADMIN(.opcode = 6, .nsid = 1, .prp1 = BUF, .cdw10 = 3), 0);
+	tap_check_u64(load_le32(AT(BUF)), 0x1003); /* a UUID */
+	tap_check_u64(load_le64(AT(BUF + 20)), 0);
+	tap_check_int(
+	    ADMIN(.opcode = 6, .nsid = 1, .prp1 = BUF, .cdw10 = 0), 0);
+	tap_check_u64(load_le64(AT(BUF)), SIZE / 4096);
+	tap_check_int(AT(BUF)[130], 12);
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF, .cdw10 = 3), 0);
+	check_sector(BUF, 24);
+	nrig_close(&n);
+}
+
+static void
+can_live_in_memory(void)
+{
+	struct error err = ERROR_INIT;
+
+	tap_check_int(nrig_open(&n, "ram=2", &err), 0);
+	tap_check(nrig_enable(&n) && nrig_queue(&n, 1, 16));
+	memset(AT(BUF), 0x5a, 4096);
+	tap_check_int(
+	    IO(.opcode = 1, .prp1 = BUF, .cdw10 = 4088, .cdw12 = 7), 0);
+	memset(AT(BUF), 0, 4096);
+	tap_check_int(
+	    IO(.opcode = 2, .prp1 = BUF, .cdw10 = 4088, .cdw12 = 7), 0);
+	tap_check_int(AT(BUF)[4095], 0x5a);
+	tap_check_int(
+	    IO(.opcode = 2, .prp1 = BUF, .cdw10 = 4096), NVME_LBA_RANGE);
+	nrig_close(&n);
+}
+
+static void
+refuses_wrong_options(void)
+{
+	refused(",ser=123456789012345678901", "at most 20");
+	refused(",maxq=65", "65");
+	refused(",sectsz=1024", "1024");
+	refused(",sectorsize=4096,sectsz=512", "sectors of 4096");
+	refused(",ram=4", "not both");
+}
+
+static void
+fails_cleanly_without_memory(void)
+{
+	struct error err = ERROR_INIT;
+	bool hit = true;
+
+	make_image();
+	for (unsigned long i = 1; hit; i++) {
+		int rc;
+
+		alloc_fail_at(i);
+		rc = nrig_open(&n, image, &err);
+		hit = alloc_fail_hit();
+		alloc_fail_at(0);
+		tap_check(rc == 0 || hit);
+		if (rc == 0)
+			nrig_close(&n);
+	}
+}
+
+/* ---- data ---- */
+
+static void
+reads_and_writes(void)
+{
+	start("");
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF, .cdw10 = 5, .cdw12 = 1), 0);
+	check_sector(BUF, 5);
+	check_sector(BUF + 512, 6);
+	tap_check_u64(n.last.sqhd, 1);
+	tap_check_u64(n.last.sqid, 1);
+	tap_check(rig_msis(1) >= 1);
+	memset(AT(BUF), 0x77, 1024);
+	tap_check_int(IO(.opcode = 1, .prp1 = BUF, .cdw10 = 9, .cdw12 = 1), 0);
+	tap_check(image_has(9, 0x77) && image_has(10, 0x77));
+	tap_check(image_has(11, 11 * 7 + 1));
+	tap_check_int(IO(.opcode = 0), 0);
+	tap_check_int(nrig_do(&n, 1, CMD(.opcode = 0, .nsid = UINT32_MAX)), 0);
+	/* FUA, and without a write cache */
+	tap_check_int(
+	    IO(.opcode = 1, .prp1 = BUF, .cdw10 = 9, .cdw12 = 1u << 30), 0);
+	tap_check_int(ADMIN(.opcode = 9, .cdw10 = 6, .cdw11 = 0), 0);
+	tap_check_int(IO(.opcode = 1, .prp1 = BUF, .cdw10 = 9), 0);
+	nrig_close(&n);
+}
+
+/* From the middle of a page, two pages, a list, a list of two parts. */
+static void
+follows_prps(void)
+{
+	static const struct {
+		unsigned offset, sectors, list; /* offset of the list's page */
+	} rows[] = {
+		{ 0, 8, 0 },
+		{ 2048, 4, 0 },
+		{ 2048, 8, 0 },
+		{ 0, 16, 0 },
+		{ 0, 17, 0 },
+		{ 512, 64, 0 },
+		{ 4, 128, 0 },
+		{ 0, 1024, 0 },
+		{ 3584, 1024, 0 },
+		{ 0, 1024, 4096 - 64 },
+		{ 0, 1024, 4096 - 8 },
+		{ 0, 17, 4096 - 8 },
+	};
+
+	start("");
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		unsigned bytes = rows[i].sectors * 512, first, entry = 0;
+		uint64_t at = LIST + rows[i].list, prp2, page = BUF + 4096;
+
+		tap_context("row %u", i);
+		memset(AT(BUF), 0, 0xa0000);
+		first = MIN(bytes, 4096 - rows[i].offset);
+		prp2 = bytes - first > 4096 ? at : page;
+		/* Every second page, so that nothing is joined. */
+		for (unsigned left = bytes - MIN(bytes, first); left > 0;) {
+			if (at % 4096 == 4088 && left > 4096) {
+				entry++;
+				store_le64(AT(at), LIST + 0x1000 * entry);
+				at = LIST + 0x1000 * entry;
+			}
+			store_le64(AT(at), page);
+			at += 8;
+			page += left > 0x40000 ? 0x1000 : 0x2000;
+			left -= MIN(left, 4096u);
+		}
+		tap_check_int(
+		    IO(.opcode = 2, .prp1 = BUF + rows[i].offset, .prp2 = prp2,
+			.cdw10 = 100, .cdw12 = rows[i].sectors - 1),
+		    0);
+		if (first >= 512)
+			check_sector(BUF + rows[i].offset, 100);
+		if (bytes > first && first % 512 == 0)
+			check_sector(BUF + 4096, 100 + first / 512);
+	}
+	nrig_close(&n);
+}
+
+static void
+zeroes_and_deallocates(void)
+{
+	struct nvme_range *r;
+
+	start("");
+	tap_check_int(IO(.opcode = 8, .cdw10 = 16, .cdw12 = 7), 0);
+	tap_check(image_has(15, 15 * 7 + 1) && image_has(16, 0));
+	tap_check(image_has(23, 0) && image_has(24, 24 * 7 + 1));
+	tap_check_int(IO(.opcode = 8, .cdw10 = 24, .cdw12 = 7 | 1u << 25), 0);
+	tap_check(image_has(31, 0));
+	r = (void *)AT(BUF);
+	r[0] = (struct nvme_range){ .start = 64, .length = 64 };
+	r[1] = (struct nvme_range){ .start = 70, .length = 0 };
+	r[2] = (struct nvme_range){ .start = 256, .length = 64 };
+	/* a hint without "deallocate" does nothing */
+	tap_check_int(IO(.opcode = 9, .prp1 = BUF, .cdw10 = 2, .cdw11 = 1), 0);
+	tap_check(image_has(64, (uint8_t)(64 * 7 + 1)));
+	tap_check_int(IO(.opcode = 9, .prp1 = BUF, .cdw10 = 2, .cdw11 = 4), 0);
+	tap_check(image_has(64, 0) && image_has(319, 0));
+	tap_check(image_has(128, (uint8_t)(128 * 7 + 1)));
+	r[1] = (struct nvme_range){ .start = LBAS - 1, .length = 2 };
+	tap_check_int(IO(.opcode = 9, .prp1 = BUF, .cdw10 = 1, .cdw11 = 4),
+	    NVME_LBA_RANGE);
+	nrig_close(&n);
+	start(",dsm=disable");
+	tap_check_int(IO(.opcode = 9, .prp1 = BUF, .cdw10 = 1, .cdw11 = 4),
+	    NVME_INVALID_OPCODE);
+	nrig_close(&n);
+}
+
+static void
+is_read_only(void)
+{
+	start(",ro");
+	tap_check_int(
+	    ADMIN(.opcode = 6, .nsid = 1, .prp1 = BUF, .cdw10 = 0), 0);
+	tap_check_int(AT(BUF)[99], 1);
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF), 0);
+	tap_check_int(IO(.opcode = 1, .prp1 = BUF), NVME_WRITE_PROTECTED);
+	tap_check_int(IO(.opcode = 8), NVME_WRITE_PROTECTED);
+	nrig_close(&n);
+}
+
+/* ---- commands that are wrong ---- */
+
+#define RAM_END RIG_RAM
+static const struct {
+	const char *what;
+	unsigned want;
+	unsigned q;
+	struct nvme_sqe c;
+} wrong[] = {
+	{ "unknown opcode", NVME_INVALID_OPCODE, 1,
+	    { .opcode = 0x7f, .nsid = 1 } },
+	{ "compare", NVME_INVALID_OPCODE, 1, { .opcode = 5, .nsid = 1 } },
+	{ "no namespace", NVME_INVALID_NS, 1, { .opcode = 2, .prp1 = BUF } },
+	{ "another namespace", NVME_INVALID_NS, 1,
+	    { .opcode = 2, .nsid = 2, .prp1 = BUF } },
+	{ "all namespaces", NVME_INVALID_NS, 1,
+	    { .opcode = 1, .nsid = UINT32_MAX, .prp1 = BUF } },
+	{ "SGL", NVME_INVALID_FIELD, 1,
+	    { .opcode = 2, .nsid = 1, .flags = 0x40, .prp1 = BUF } },
+	{ "fused", NVME_INVALID_FIELD, 1,
+	    { .opcode = 2, .nsid = 1, .flags = 1, .prp1 = BUF } },
+	{ "beyond the end", NVME_LBA_RANGE, 1,
+	    { .opcode = 2, .nsid = 1, .prp1 = BUF, .cdw10 = LBAS } },
+	{ "across the end", NVME_LBA_RANGE, 1,
+	    { .opcode = 1,
+		.nsid = 1,
+		.prp1 = BUF,
+		.cdw10 = LBAS - 1,
+		.cdw12 = 1 } },
+	{ "overflow", NVME_LBA_RANGE, 1,
+	    { .opcode = 2,
+		.nsid = 1,
+		.prp1 = BUF,
+		.cdw10 = UINT32_MAX,
+		.cdw11 = UINT32_MAX,
+		.cdw12 = 7 } },
+	{ "more than MDTS", NVME_INVALID_FIELD, 1,
+	    { .opcode = 2,
+		.nsid = 1,
+		.prp1 = BUF,
+		.prp2 = LIST,
+		.cdw12 = 1024 } },
+	{ "PRP1 odd", NVME_PRP_OFFSET, 1,
+	    { .opcode = 2, .nsid = 1, .prp1 = BUF + 2 } },
+	{ "PRP2 inside a page", NVME_PRP_OFFSET, 1,
+	    { .opcode = 2,
+		.nsid = 1,
+		.prp1 = BUF,
+		.prp2 = BUF + 512,
+		.cdw12 = 15 } },
+	{ "list odd", NVME_PRP_OFFSET, 1,
+	    { .opcode = 2,
+		.nsid = 1,
+		.prp1 = BUF,
+		.prp2 = LIST + 4,
+		.cdw12 = 63 } },
+	{ "entry inside a page", NVME_PRP_OFFSET, 1,
+	    { .opcode = 2,
+		.nsid = 1,
+		.prp1 = BUF,
+		.prp2 = LIST + 0x10000,
+		.cdw12 = 63 } },
+	{ "list leads inside a page", NVME_PRP_OFFSET, 1,
+	    { .opcode = 2,
+		.nsid = 1,
+		.prp1 = BUF,
+		.prp2 = LIST + 0x10ff8,
+		.cdw12 = 63 } },
+	{ "PRP1 not memory", NVME_DATA_TRANSFER, 1,
+	    { .opcode = 2, .nsid = 1, .prp1 = RAM_END } },
+	{ "PRP1 wraps", NVME_DATA_TRANSFER, 1,
+	    { .opcode = 2, .nsid = 1, .prp1 = ~UINT64_C(3) } },
+	{ "PRP2 not memory", NVME_DATA_TRANSFER, 1,
+	    { .opcode = 1,
+		.nsid = 1,
+		.prp1 = BUF,
+		.prp2 = 0xfee00000,
+		.cdw12 = 15 } },
+	{ "list not memory", NVME_DATA_TRANSFER, 1,
+	    { .opcode = 1,
+		.nsid = 1,
+		.prp1 = BUF,
+		.prp2 = RAM_END,
+		.cdw12 = 63 } },
+	{ "ranges not memory", NVME_DATA_TRANSFER, 1,
+	    { .opcode = 9,
+		.nsid = 1,
+		.prp1 = RAM_END,
+		.cdw10 = 255,
+		.cdw11 = 4 } },
+	{ "zeroes beyond the end", NVME_LBA_RANGE, 1,
+	    { .opcode = 8, .nsid = 1, .cdw10 = LBAS - 1, .cdw12 = 0xffff } },
+
+	{ "unknown admin opcode", NVME_INVALID_OPCODE, 0, { .opcode = 0xc0 } },
+	{ "identify: unknown", NVME_INVALID_FIELD, 0,
+	    { .opcode = 6, .prp1 = BUF, .cdw10 = 0x77 } },
+	{ "identify: namespace 0", NVME_INVALID_NS, 0,
+	    { .opcode = 6, .prp1 = BUF } },
+	{ "identify: namespace 2", NVME_INVALID_NS, 0,
+	    { .opcode = 6, .nsid = 2, .prp1 = BUF } },
+	{ "identify: list from the last", NVME_INVALID_NS, 0,
+	    { .opcode = 6, .nsid = UINT32_MAX, .prp1 = BUF, .cdw10 = 2 } },
+	{ "identify: not memory", NVME_DATA_TRANSFER, 0,
+	    { .opcode = 6, .prp1 = RAM_END, .cdw10 = 1 } },
+	{ "log: unknown", NVME_LOG_INVALID, 0,
+	    { .opcode = 2, .prp1 = BUF, .cdw10 = 0xee } },
+	{ "log: too long", NVME_INVALID_FIELD, 0,
+	    { .opcode = 2,
+		.prp1 = BUF,
+		.cdw10 = 0xffff0002,
+		.cdw11 = 0xffff } },
+	{ "log: odd offset", NVME_INVALID_FIELD, 0,
+	    { .opcode = 2, .prp1 = BUF, .cdw10 = 2, .cdw12 = 2 } },
+	{ "log: far offset", NVME_INVALID_FIELD, 0,
+	    { .opcode = 2, .prp1 = BUF, .cdw10 = 2, .cdw13 = 1 } },
+	{ "feature: unknown", NVME_INVALID_FIELD, 0,
+	    { .opcode = 10, .cdw10 = 0x77 } },
+	{ "set feature: unknown", NVME_INVALID_FIELD, 0,
+	    { .opcode = 9, .cdw10 = 0x77 } },
+	{ "feature: saved", NVME_NOT_SAVEABLE, 0,
+	    { .opcode = 9, .cdw10 = 1u << 31 | 6 } },
+	{ "feature: power state 1", NVME_INVALID_FIELD, 0,
+	    { .opcode = 9, .cdw10 = 2, .cdw11 = 1 } },
+	{ "feature: sensor 3", NVME_INVALID_FIELD, 0,
+	    { .opcode = 10, .cdw10 = 4, .cdw11 = 3 << 16 } },
+	{ "feature: vector 17", NVME_INVALID_FIELD, 0,
+	    { .opcode = 9, .cdw10 = 9, .cdw11 = 17 } },
+	{ "feature: queues too late", NVME_SEQUENCE, 0,
+	    { .opcode = 9, .cdw10 = 7, .cdw11 = 0x30003 } },
+	{ "feature: 65536 queues", NVME_INVALID_FIELD, 0,
+	    { .opcode = 9, .cdw10 = 7, .cdw11 = UINT32_MAX } },
+	{ "CQ 0", NVME_QID_INVALID, 0,
+	    { .opcode = 5, .prp1 = BUF, .cdw10 = 15u << 16, .cdw11 = 3 } },
+	{ "CQ 17", NVME_QID_INVALID, 0,
+	    { .opcode = 5, .prp1 = BUF, .cdw10 = 15u << 16 | 17, .cdw11 = 3 } },
+	{ "CQ 65535", NVME_QID_INVALID, 0,
+	    { .opcode = 5,
+		.prp1 = BUF,
+		.cdw10 = 15u << 16 | 0xffff,
+		.cdw11 = 3 } },
+	{ "CQ twice", NVME_QID_INVALID, 0,
+	    { .opcode = 5, .prp1 = BUF, .cdw10 = 15u << 16 | 1, .cdw11 = 3 } },
+	{ "CQ of 1", NVME_QSIZE_INVALID, 0,
+	    { .opcode = 5, .prp1 = BUF, .cdw10 = 2, .cdw11 = 3 } },
+	{ "CQ of 65536", NVME_QSIZE_INVALID, 0,
+	    { .opcode = 5, .prp1 = BUF, .cdw10 = 0xffff0002, .cdw11 = 3 } },
+	{ "CQ scattered", NVME_INVALID_FIELD, 0,
+	    { .opcode = 5, .prp1 = BUF, .cdw10 = 15u << 16 | 2, .cdw11 = 2 } },
+	{ "CQ vector 17", NVME_VECTOR_INVALID, 0,
+	    { .opcode = 5,
+		.prp1 = BUF,
+		.cdw10 = 15u << 16 | 2,
+		.cdw11 = 17u << 16 | 3 } },
+	{ "CQ not aligned", NVME_PRP_OFFSET, 0,
+	    { .opcode = 5,
+		.prp1 = BUF + 64,
+		.cdw10 = 15u << 16 | 2,
+		.cdw11 = 3 } },
+	{ "CQ not memory", NVME_DATA_TRANSFER, 0,
+	    { .opcode = 5,
+		.prp1 = RAM_END - 4096,
+		.cdw10 = 2047u << 16 | 2,
+		.cdw11 = 3 } },
+	{ "SQ without CQ", NVME_CQ_INVALID, 0,
+	    { .opcode = 1,
+		.prp1 = BUF,
+		.cdw10 = 15u << 16 | 2,
+		.cdw11 = 2u << 16 | 1 } },
+	{ "SQ on CQ 0", NVME_CQ_INVALID, 0,
+	    { .opcode = 1, .prp1 = BUF, .cdw10 = 15u << 16 | 2, .cdw11 = 1 } },
+	{ "SQ on CQ 65535", NVME_CQ_INVALID, 0,
+	    { .opcode = 1,
+		.prp1 = BUF,
+		.cdw10 = 15u << 16 | 2,
+		.cdw11 = 0xffff0001 } },
+	{ "SQ twice", NVME_QID_INVALID, 0,
+	    { .opcode = 1,
+		.prp1 = BUF,
+		.cdw10 = 15u << 16 | 1,
+		.cdw11 = 1u << 16 | 1 } },
+	{ "SQ of 1", NVME_QSIZE_INVALID, 0,
+	    { .opcode = 1, .prp1 = BUF, .cdw10 = 2, .cdw11 = 1u << 16 | 1 } },
+	{ "SQ not memory", NVME_DATA_TRANSFER, 0,
+	    { .opcode = 1,
+		.prp1 = RAM_END,
+		.cdw10 = 15u << 16 | 2,
+		.cdw11 = 1u << 16 | 1 } },
+	{ "delete SQ 0", NVME_QID_INVALID, 0, { .opcode = 0 } },
+	{ "delete SQ 9", NVME_QID_INVALID, 0, { .opcode = 0, .cdw10 = 9 } },
+	{ "delete CQ 0", NVME_QID_INVALID, 0, { .opcode = 4 } },
+	{ "delete CQ in use", NVME_QUEUE_DELETION, 0,
+	    { .opcode = 4, .cdw10 = 1 } },
+	{ "abort in no queue", NVME_INVALID_FIELD, 0,
+	    { .opcode = 8, .cdw10 = 77 } },
+};
+
+static void
+answers_what_is_wrong(void)
+{
+	uint64_t errors;
+
+	start("");
+	store_le64(AT(LIST + 0x10000), BUF + 512);
+	store_le64(AT(LIST + 0x10ff8), LIST + 8);
+	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct nvme_sqe c = wrong[i].c;
+
+		tap_context("%s", wrong[i].what);
+		c.cid = (uint16_t)(0x4000 + i);
+		tap_check_u64(nrig_do(&n, wrong[i].q, c), wrong[i].want);
+		tap_check_u64(n.last.cid, c.cid);
+		/* and it works on */
+		tap_check_int(IO(.opcode = 2, .prp1 = BUF, .cdw10 = i), 0);
+		check_sector(BUF, i);
+	}
+	/* all of it is in the logs */
+	tap_check_int(ADMIN(.opcode = 2, .nsid = UINT32_MAX, .prp1 = BUF,
+			  .cdw10 = 127u << 16 | 2),
+	    0);
+	errors = load_le64(AT(BUF + 176));
+	tap_check_u64(errors, ARRAY_LEN(wrong));
+	tap_check_int(
+	    ADMIN(.opcode = 2, .prp1 = BUF, .cdw10 = 255u << 16 | 1), 0);
+	tap_check_u64(load_le64(AT(BUF)), errors);
+	tap_check_u64(load_le16(AT(BUF + 10)), 0x4000 + errors - 1);
+	tap_check_u64(load_le16(AT(BUF + 12)) >> 1, NVME_INVALID_FIELD);
+	nrig_close(&n);
+}
+
+/* ---- features, logs, events ---- */
+
+static void
+keeps_features(void)
+{
+	static const struct {
+		unsigned id;
+		uint32_t set, get;
+	} rows[] = {
+		{ 1, 0x01020307, 0x01020307 },
+		{ 4, 330, 330 },
+		{ 5, 100, 100 },
+		{ 6, 0, 0 },
+		{ 8, 0x1234, 0x1234 },
+		{ 9, 1u << 16 | 3, 1u << 16 | 3 },
+		{ 10, 1, 1 },
+		{ 11, 0x300, 0x300 },
+	};
+
+	start(",maxq=4");
+	tap_check_int(ADMIN(.opcode = 10, .cdw10 = 7), 0);
+	tap_check_u64(n.last.result, 0x30003);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		tap_context("feature %u", rows[i].id);
+		tap_check_int(ADMIN(.opcode = 9, .cdw10 = rows[i].id,
+				  .cdw11 = rows[i].set),
+		    0);
+		tap_check_int(ADMIN(.opcode = 10, .cdw10 = rows[i].id,
+				  .cdw11 = rows[i].id == 9 ? 3 : 0),
+		    0);
+		tap_check_u64(n.last.result, rows[i].get);
+	}
+	/* a reset forgets them */
+	tap_check(nrig_disable(&n) && nrig_enable(&n));
+	tap_check_int(ADMIN(.opcode = 10, .cdw10 = 6), 0);
+	tap_check_u64(n.last.result, 1);
+	nrig_close(&n);
+}
+
+static void
+tells_events(void)
+{
+	struct nvme_sqe aer = { .opcode = 12 };
+
+	start("");
+	for (aer.cid = 100; aer.cid < 104; aer.cid++)
+		nrig_put(&n, 0, &aer);
+	nrig_ring(&n, 0);
+	/* a fifth is too many; one is taken back */
+	aer.cid = 104;
+	tap_check_u64(nrig_do(&n, 0, aer), NVME_AER_LIMIT);
+	nrig_put(&n, 0, &CMD(.opcode = 8, .cid = 7, .cdw10 = 102u << 16));
+	nrig_ring(&n, 0);
+	tap_check_u64(nrig_wait(&n, 0, 5000), NVME_ABORTED);
+	tap_check_u64(n.last.cid, 102);
+	tap_check_u64(nrig_wait(&n, 0, 5000), 0);
+	tap_check_u64(n.last.result, 0);
+	/* a doorbell with a wrong value, then one of no queue: one event */
+	nrig_doorbell(&n, 1, false, 99);
+	tap_check_u64(nrig_wait(&n, 0, 5000), 0);
+	tap_check_u64(n.last.result, 1u << 16 | NVME_EVENT_BAD_VALUE << 8);
+	nrig_doorbell(&n, 5, false, 1);
+	tap_check_u64(nrig_wait(&n, 0, 50), NRIG_NONE);
+	/* until the log was read */
+	tap_check_int(ADMIN(.opcode = 2, .prp1 = BUF, .cdw10 = 1), 0);
+	nrig_doorbell(&n, 5, false, 1);
+	tap_check_u64(nrig_wait(&n, 0, 5000), 0);
+	tap_check_u64(n.last.result, 1u << 16 | NVME_EVENT_BAD_DOORBELL << 8);
+	/* the queue works on */
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF), 0);
+	nrig_close(&n);
+}
+
+static void
+counts(void)
+{
+	start("");
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF), 0);
+	tap_check_int(IO(.opcode = 1, .prp1 = BUF), 0);
+	tap_check_int(IO(.opcode = 1, .prp1 = BUF), 0);
+	tap_check_int(
+	    ADMIN(.opcode = 2, .prp1 = BUF, .cdw10 = 127u << 16 | 2), 0);
+	tap_check_u64(load_le16(AT(BUF + 1)), 296);
+	tap_check_u64(load_le64(AT(BUF + 32)), 1);
+	tap_check_u64(load_le64(AT(BUF + 64)), 1);
+	tap_check_u64(load_le64(AT(BUF + 80)), 2);
+	/* a part of it, and no byte more */
+	memset(AT(BUF), 0xee, 64);
+	tap_check_int(
+	    ADMIN(.opcode = 2, .prp1 = BUF, .cdw10 = 1u << 16 | 2, .cdw12 = 64),
+	    0);
+	tap_check_u64(load_le64(AT(BUF)), 1);
+	tap_check_int(AT(BUF)[8], 0xee);
+	tap_check_int(
+	    ADMIN(.opcode = 2, .prp1 = BUF, .cdw10 = 127u << 16 | 3), 0);
+	tap_check_int(AT(BUF)[0], 1);
+	nrig_close(&n);
+}
+
+/* ---- states ---- */
+
+static void
+refuses_a_wrong_start(void)
+{
+	static const struct {
+		const char *what;
+		uint32_t cc, aqa;
+		uint64_t asq, acq;
+	} rows[] = {
+		{ "page size", 0x00460081, 0x000f000f, 0x10000, 0x18000 },
+		{ "command set", 0x00460011, 0x000f000f, 0x10000, 0x18000 },
+		{ "arbitration", 0x00460801, 0x000f000f, 0x10000, 0x18000 },
+		{ "size 1", 0x00460001, 0, 0x10000, 0x18000 },
+		{ "SQ of 1", 0x00460001, 0x000f0000, 0x10000, 0x18000 },
+		{ "SQ outside", 0x00460001, 0x000f000f, RAM_END, 0x18000 },
+		{ "CQ outside", 0x00460001, 0x000f000f, 0x10000, ~0u },
+		{ "SQ across the end", 0x00460001, 0x0fff0fff, RAM_END - 4096,
+		    0x18000 },
+	};
+	struct error err = ERROR_INIT;
+
+	tap_check_int(open_disk("", &err), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		tap_context("%s", rows[i].what);
+		nrig_set(&n, NVME_AQA, rows[i].aqa);
+		rig_write(&n.r, NVME_ASQ, 8, rows[i].asq);
+		nrig_set(&n, NVME_ACQ, (uint32_t)rows[i].acq);
+		nrig_set(&n, NVME_ACQ + 4, (uint32_t)(rows[i].acq >> 32));
+		nrig_set(&n, NVME_CC, rows[i].cc);
+		tap_check(nrig_csts(&n, 3, NVME_CSTS_CFS));
+		tap_check(nrig_disable(&n));
+	}
+	tap_check(nrig_enable(&n) && nrig_queue(&n, 1, 16));
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF), 0);
+	nrig_close(&n);
+}
+
+static void
+shuts_down(void)
+{
+	start("");
+	tap_check_int(IO(.opcode = 1, .prp1 = BUF), 0);
+	nrig_set(&n, NVME_CC, nrig_reg(&n, NVME_CC) | 1u << 14);
+	tap_check(nrig_csts(&n, NVME_CSTS_SHST, NVME_CSTS_SHST_DONE));
+	tap_check(nrig_disable(&n));
+	tap_check_u64(nrig_reg(&n, NVME_CSTS), 0);
+	tap_check(nrig_enable(&n));
+	nrig_close(&n);
+}
+
+static void
+registers_stand_any_access(void)
+{
+	start("");
+	for (unsigned off = 0; off < 0x1400; off++)
+		for (unsigned w = 1; w <= 8; w *= 2)
+			(void)rig_read(&n.r, off, w);
+	rig_write(&n.r, NVME_CC, 1, 0); /* too narrow to count */
+	rig_write(&n.r, NVME_CC, 2, 0);
+	rig_write(&n.r, NVME_CC + 2, 4, 0);
+	for (unsigned off = 0x40; off < 0x2000; off += 4)
+		nrig_set(&n, off, off >= 0x1000 ? 0xffffffff : off);
+	tap_check_u64(nrig_reg(&n, NVME_CSTS), NVME_CSTS_RDY);
+	tap_check_u64(nrig_reg(&n, 0x50), 0);
+	tap_check_u64(nrig_reg(&n, 0x1000), 0);
+	tap_check(nrig_disable(&n) && nrig_enable(&n));
+	nrig_close(&n);
+}
+
+/* ---- queues ---- */
+
+static void
+fill_queue(unsigned q, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		nrig_put(&n, q,
+		    &CMD(.opcode = 2, .nsid = 1, .cid = (uint16_t)i,
+			.prp1 = BUF + i % 64 * 4096, .cdw10 = i, .cdw12 = 7));
+	nrig_ring(&n, q);
+}
+
+/* Completions wait while their queue is full, and none is lost. */
+static void
+waits_for_room(void)
+{
+	bool seen[60] = { false };
+
+	start(",ioslots=4");
+	tap_check(nrig_queue(&n, 2, 64));
+	/* A completion queue of 4 for a submission queue of 64. */
+	tap_check_int(ADMIN(.opcode = 5, .prp1 = NRIG_CQ(3),
+			  .cdw10 = 3u << 16 | 3, .cdw11 = 3u << 16 | 3),
+	    0);
+	tap_check_int(ADMIN(.opcode = 1, .prp1 = NRIG_SQ(3),
+			  .cdw10 = 63u << 16 | 3, .cdw11 = 3u << 16 | 1),
+	    0);
+	n.q[3].sq_size = 64;
+	n.q[3].cq_size = 4;
+	n.q[3].phase = 1;
+	fill_queue(3, 60);
+	for (unsigned i = 0; i < 60; i++) {
+		tap_check_u64(nrig_wait(&n, 3, 5000), 0);
+		tap_check(n.last.cid < 60 && !seen[n.last.cid]);
+		seen[n.last.cid] = true;
+		/* others are not held up */
+		tap_check_int(
+		    nrig_do(&n, 2, CMD(.opcode = 2, .nsid = 1, .prp1 = BUF)),
+		    0);
+	}
+	tap_check_u64(nrig_wait(&n, 3, 20), NRIG_NONE);
+	nrig_close(&n);
+}
+
+static void
+deletes_busy_queues(void)
+{
+	start(",ioslots=4");
+	for (unsigned round = 0; round < 20; round++) {
+		tap_check(nrig_queue(&n, 2, 64));
+		fill_queue(2, 60);
+		if (round % 2 != 0) /* some have found it full by then */
+			(void)nrig_peek(&n, 2, 5000);
+		tap_check_int(
+		    ADMIN(.opcode = 4, .cdw10 = 2), NVME_QUEUE_DELETION);
+		tap_check_int(ADMIN(.opcode = 0, .cdw10 = 2), 0);
+		tap_check_int(ADMIN(.opcode = 0, .cdw10 = 2), NVME_QID_INVALID);
+		tap_check_int(ADMIN(.opcode = 4, .cdw10 = 2), 0);
+	}
+	/* with a full completion queue that nobody empties */
+	tap_check_int(ADMIN(.opcode = 5, .prp1 = NRIG_CQ(3),
+			  .cdw10 = 1u << 16 | 3, .cdw11 = 3u << 16 | 3),
+	    0);
+	tap_check_int(ADMIN(.opcode = 1, .prp1 = NRIG_SQ(3),
+			  .cdw10 = 63u << 16 | 3, .cdw11 = 3u << 16 | 1),
+	    0);
+	n.q[3].sq_size = 64;
+	fill_queue(3, 60);
+	tap_check_int(ADMIN(.opcode = 0, .cdw10 = 3), 0);
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF), 0);
+	nrig_close(&n);
+}
+
+static void
+resets_while_busy(void)
+{
+	start("");
+	for (unsigned round = 0; round < 50; round++) {
+		tap_context("round %u", round);
+		tap_check(nrig_queue(&n, 2, 128));
+		nrig_put(&n, 0, &CMD(.opcode = 12));
+		nrig_ring(&n, 0);
+		fill_queue(2, 120);
+		if (round % 3 == 1) /* off and on, without looking */
+			nrig_set(&n, NVME_CC, 0);
+		else
+			tap_check(nrig_disable(&n));
+		if (round % 3 == 2)
+			rig_cfg_write(&n.r, 4, 2, 0x0003);
+		tap_check(nrig_enable(&n));
+		rig_cfg_write(&n.r, 4, 2, 0x0007);
+		tap_check(nrig_csts(&n, 3, NVME_CSTS_RDY));
+		/* The one before may have been what was seen. */
+		tap_check(nrig_disable(&n) && nrig_enable(&n));
+	}
+	tap_check(nrig_queue(&n, 1, 16));
+	tap_check_int(IO(.opcode = 2, .prp1 = BUF, .cdw10 = 3), 0);
+	check_sector(BUF, 3);
+	nrig_close(&n);
+}
+
+/* Rings on top of each other, of data, of the commands themselves. */
+static void
+stands_overlapping_queues(void)
+{
+	start("");
+	tap_check_int(ADMIN(.opcode = 5, .prp1 = NRIG_SQ(2),
+			  .cdw10 = 63u << 16 | 2, .cdw11 = 2u << 16 | 3),
+	    0);
+	tap_check_int(ADMIN(.opcode = 1, .prp1 = NRIG_SQ(2),
+			  .cdw10 = 63u << 16 | 2, .cdw11 = 2u << 16 | 1),
+	    0);
+	n.q[2].sq_size = 64;
+	fill_queue(2, 60);
+	tap_check_int(IO(.opcode = 2, .prp1 = NRIG_SQ(1), .cdw12 = 7), 0);
+	tap_check_int(IO(.opcode = 2, .prp1 = NRIG_SQ(2), .cdw12 = 7), 0);
+	nrig_doorbell(&n, 2, false, 0);
+	nrig_doorbell(&n, 2, true, 63);
+	nrig_doorbell(&n, 2, true, 64);
+	tap_check(nrig_disable(&n) && nrig_enable(&n));
+	nrig_close(&n);
+}
+
+/* Without MSI-X: the line is up while something is unread. */
+static void
+interrupts_by_the_pin(void)
+{
+	start("");
+	rig_cfg_write(&n.r, n.r.msix + 2, 2, 0);
+	nrig_put(&n, 1, &CMD(.opcode = 2, .nsid = 1, .prp1 = BUF));
+	nrig_ring(&n, 1);
+	tap_check_u64(nrig_peek(&n, 1, 5000), 0);
+	for (unsigned i = 0; i < 50000 && (rig_cfg_read(&n.r, 6, 2) & 0x8) == 0;
+	     i++)
+		usleep(100);
+	tap_check((rig_cfg_read(&n.r, 6, 2) & 0x8) != 0);
+	nrig_set(&n, NVME_INTMS, 1);
+	tap_check((rig_cfg_read(&n.r, 6, 2) & 0x8) == 0);
+	nrig_set(&n, NVME_INTMC, 1);
+	tap_check((rig_cfg_read(&n.r, 6, 2) & 0x8) != 0);
+	nrig_doorbell(&n, 1, true, n.q[1].head);
+	tap_check((rig_cfg_read(&n.r, 6, 2) & 0x8) == 0);
+	nrig_close(&n);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(says_what_it_is),
+	TAP_TEST(has_blocks_of_4096),
+	TAP_TEST(can_live_in_memory),
+	TAP_TEST(refuses_wrong_options),
+	TAP_TEST(fails_cleanly_without_memory),
+	TAP_TEST(reads_and_writes),
+	TAP_TEST(follows_prps),
+	TAP_TEST(zeroes_and_deallocates),
+	TAP_TEST(is_read_only),
+	TAP_TEST_TIMEOUT(answers_what_is_wrong, 30),
+	TAP_TEST(keeps_features),
+	TAP_TEST(tells_events),
+	TAP_TEST(counts),
+	TAP_TEST(refuses_a_wrong_start),
+	TAP_TEST(shuts_down),
+	TAP_TEST(registers_stand_any_access),
+	TAP_TEST_TIMEOUT(waits_for_room, 60),
+	TAP_TEST_TIMEOUT(deletes_busy_queues, 60),
+	TAP_TEST_TIMEOUT(resets_while_busy, 60),
+	TAP_TEST(stands_overlapping_queues),
+	TAP_TEST(interrupts_by_the_pin),
+};
+TAP_MAIN(tests)

@@ -261,6 +261,8 @@ furnish(struct admin *a, const json_t *m, const struct volume_pools *pools,
 			error_prefix(err, "disks.%zu", i);
 	}
 	if (rc == 0)
+		rc = vm_quota(pools, text(m, "uuid"), conf, false, NULL, err);
+	if (rc == 0)
 		rc = make_files(a, m, conf, err);
 	if (rc == 0)
 		rc = admin_hook(a, conf, "install", NULL, err);

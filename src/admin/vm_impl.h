@@ -69,6 +69,33 @@ void vm_room_undo(const struct vm_work *w, const json_t *payload);
 int vm_room_give_back(
     const struct vm_work *w, const json_t *payload, struct error *err);
 
+/* ---- what a VM may take (vm_quota.c) ---- */
+
+/*
+ * Put quota in force, or lift it while disks change. note (may be NULL): that
+ * the pool cannot.
+ */
+int vm_quota(const struct volume_pools *pools, const char *uuid,
+    const struct zone_conf *conf, bool lift, struct buf *note,
+    struct error *err);
+/*
+ * Is there room in flexible_disk_size for the disks of conf, the snapshots, and
+ * one more of them, if there is to be? -ENOSPC
+ */
+int vm_flexible(const struct vm_work *w, const struct zone_conf *conf,
+    bool snapshot, struct error *err);
+/* A line for people; note may be NULL. */
+void vm_note(struct buf *note, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#define VM_POOLS_MAX 16
+struct vm_pools {
+	char name[VM_POOLS_MAX][POOL_NAME_MAX + 1];
+	size_t n;
+};
+/* Where it has volumes; its own pool first. */
+int vm_pools(const struct vm_work *w, struct vm_pools *ret, struct error *err);
+
 /* ---- files beside the configuration ---- */
 
 /* ZONEPATH/config, made if it is not there. A descriptor. */

@@ -339,6 +339,8 @@ fill(struct receive *r)
 	if (rc == 0)
 		rc = take_rest(r);
 	if (rc == 0)
+		rc = vm_quota(r->pools, r->uuid, r->conf, false, NULL, r->err);
+	if (rc == 0)
 		rc = zone_store_set_state(
 		    r->a->store, r->name, ZONE_STATE_INSTALLED, r->err);
 	fd_close(&r->disk);

@@ -124,10 +124,10 @@ compress(const struct vm_work *w, const struct change *c, const struct grow *g,
 	rc = volume_set_compression(w->pools, c->path,
 	    text(g->back ? c->was : c->to, "compression"), &late);
 	if (rc == -EOPNOTSUPP) {
-		if (g->note != NULL && !g->back)
-			buf_printf(g->note,
-			    "%supdate_disks.%zu: compression is only kept: %s",
-			    g->note->len > 0 ? "\n" : "", c->at, late.text);
+		if (!g->back)
+			vm_note(g->note,
+			    "update_disks.%zu: compression is only kept: %s",
+			    c->at, late.text);
 		return 0;
 	}
 	return rc < 0 ? error_set(err, -rc, "compression: %s", late.text) : 0;

@@ -8,50 +8,6 @@
 #include "admin/vm_impl.h"
 #include "base/alloc.h"
 #include "base/str.h"
-#include "zone/assign.h"
-
-#define POOLS_MAX 16
-
-struct pools_of {
-	char name[POOLS_MAX][POOL_NAME_MAX + 1];
-	size_t n;
-};
-
-static int
-add_pool(struct pools_of *p, const char *name, struct error *err)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (strcmp(p->name[i], name) == 0)
-			return 0;
-	if (p->n == POOLS_MAX)
-		return error_set(
-		    err, E2BIG, "disks in more than %d pools", POOLS_MAX);
-	if (str_format(p->name[p->n], sizeof(p->name[0]), "%s", name) < 0)
-		return error_set(err, EINVAL, "'%.64s' is no pool", name);
-	p->n++;
-	return 0;
-}
-
-/* The VM's own first. */
-static int
-find_pools(const struct vm_work *w, struct pools_of *ret, struct error *err)
-{
-	cleanup_free char *own = vm_pool(w->conf);
-	const struct zone_res *res;
-	struct volume_id id;
-	size_t at = ZONE_NEW;
-	int rc;
-
-	ret->n = 0;
-	if (own == NULL)
-		return error_set(err, ENOMEM, "out of memory");
-	rc = add_pool(ret, own, err);
-	while (rc == 0 && (res = zone_conf_next_disk(w->conf, &at)) != NULL)
-		if (volume_parse(zone_res_disk_path(res), &id) == 0 &&
-		    strcmp(id.zone, w->vm->uuid) == 0)
-			rc = add_pool(ret, id.pool, err);
-	return rc;
-}
 
 /* ---- create ---- */
 
@@ -59,14 +15,14 @@ find_pools(const struct vm_work *w, struct pools_of *ret, struct error *err)
 
 /* Of one pool that can do it by itself, or of who does not run. */
 static bool
-is_simple(const struct vm_work *w, const struct pools_of *p)
+is_simple(const struct vm_work *w, const struct vm_pools *p)
 {
 	return w->state < ZONE_STATE_RUNNING ||
 	    (p->n == 1 && volume_pool_atomic(w->pools, p->name[0]));
 }
 
 static int
-snapshot_pools(const struct vm_work *w, const struct pools_of *p,
+snapshot_pools(const struct vm_work *w, const struct vm_pools *p,
     const char *name, struct error *err)
 {
 	struct error late = ERROR_INIT;
@@ -106,10 +62,10 @@ take_still(const struct vm_work *w, struct snapshot *const *s, size_t n,
 }
 
 static int
-snapshot_live(const struct vm_work *w, const struct pools_of *p,
+snapshot_live(const struct vm_work *w, const struct vm_pools *p,
     const char *name, struct error *err)
 {
-	struct snapshot *s[POOLS_MAX];
+	struct snapshot *s[VM_POOLS_MAX];
 	struct error late = ERROR_INIT;
 	size_t n = 0, kept = 0;
 	int rc = 0;
@@ -146,14 +102,16 @@ vm_snapshot(
 {
 	static const unsigned states =
 	    ADMIN_IN(INSTALLED) | ADMIN_IN(READY) | ADMIN_IN(RUNNING);
-	struct pools_of p;
+	struct vm_pools p;
 	struct vm_work w;
 	int rc;
 
 	rc = vm_work_begin(&w, a, vm, states, "a snapshot", err);
 	if (rc < 0)
 		return rc;
-	rc = find_pools(&w, &p, err);
+	rc = vm_pools(&w, &p, err);
+	if (rc == 0)
+		rc = vm_flexible(&w, w.conf, true, err);
 	if (rc == 0)
 		rc = is_simple(&w, &p) ? snapshot_pools(&w, &p, name, err)
 				       : snapshot_live(&w, &p, name, err);
@@ -191,11 +149,11 @@ each_pool(struct vm_work *w, const char *name,
 	const char *zone, const char *name, struct error *err),
     struct error *err)
 {
-	struct pools_of p;
+	struct vm_pools p;
 	int rc = has_snapshot(w, name, err);
 
 	if (rc == 0)
-		rc = find_pools(w, &p, err);
+		rc = vm_pools(w, &p, err);
 	/* the VM's own pool last: what is half done can be done again */
 	for (size_t i = rc == 0 ? p.n : 0; i > 0; i--) {
 		rc = fn(w->pools, p.name[i - 1], w->vm->uuid, name, err);
@@ -235,6 +193,9 @@ roll_back(
 	if (rc < 0)
 		return rc;
 	rc = each_pool(&w, name, snapshot_rollback, err);
+	/* a place made anew has no limit */
+	if (rc == 0)
+		rc = vm_quota(w.pools, vm->uuid, w.conf, false, NULL, err);
 	vm_work_end(&w);
 	return rc;
 }

@@ -220,29 +220,6 @@ restore_file(struct update *u, size_t i)
 
 /* ---- all ---- */
 
-/* Room for all disks, where the VM says how much there is. */
-static int
-check_room(const struct update *u)
-{
-	json_t *all = manifest_get(u->conf, "flexible_disk_size"), *disk;
-	json_t *disks = manifest_get(u->conf, "disks");
-	json_int_t sum = 0, most = json_integer_value(all);
-	bool said = all != NULL;
-	size_t i;
-
-	json_array_foreach(disks, i, disk)
-	{
-		sum += json_integer_value(json_object_get(disk, "size"));
-	}
-	json_decref(all);
-	json_decref(disks);
-	if (!said || sum <= most)
-		return 0;
-	return error_set(u->err, ENOSPC,
-	    "flexible_disk_size: %lld is less than the disks together, %lld",
-	    (long long)most, (long long)sum);
-}
-
 static int
 prepare(struct update *u)
 {
@@ -262,7 +239,7 @@ prepare(struct update *u)
 		rc = manifest_update_conf(
 		    u->payload, u->w.conf, &u->conf, &u->boot, u->err);
 	if (rc == 0)
-		rc = check_room(u);
+		rc = vm_flexible(&u->w, u->conf, false, u->err);
 	if (rc == 0)
 		rc = zone_assign(u->conf, &changed, u->err);
 	return rc < 0 ? rc : vm_verify(u->w.a, u->conf, u->err);
@@ -276,11 +253,40 @@ says_memory(const struct update *u)
 	    of(u, "max_swap") != NULL;
 }
 
+static bool
+changes_disks(const struct update *u)
+{
+	return of(u, "add_disks") != NULL || of(u, "update_disks") != NULL ||
+	    of(u, "remove_disks") != NULL;
+}
+
+/* lift: while disks change, whose room a pool may count. */
+static int
+quota(const struct update *u, const struct zone_conf *conf, bool lift,
+    struct error *err)
+{
+	bool said = of(u, "quota") != NULL;
+	json_t *now = manifest_get(conf, "quota");
+	bool has = json_integer_value(now) > 0;
+
+	json_decref(now);
+	if (u->w.state < ZONE_STATE_INSTALLED || (!said && !has) ||
+	    (!said && !changes_disks(u)))
+		return 0;
+	return vm_quota(u->w.pools, u->w.vm->uuid, conf, lift || !has,
+	    said && !lift ? u->note : NULL, err);
+}
+
 static int
 carry_out(struct update *u)
 {
-	int rc = make_disks(u);
+	struct error late = ERROR_INIT;
+	int rc = 0;
 
+	if (changes_disks(u))
+		rc = quota(u, u->w.conf, true, u->err);
+	if (rc == 0)
+		rc = make_disks(u);
 	if (rc == 0)
 		rc = resize(u, true);
 	if (rc == 0)
@@ -295,6 +301,7 @@ carry_out(struct update *u)
 				restore_file(u, i);
 		vm_room_undo(&u->w, u->payload);
 		unmake_disks(u);
+		(void)quota(u, u->w.conf, false, &late);
 		return rc;
 	}
 	rc = resize(u, false);
@@ -302,6 +309,8 @@ carry_out(struct update *u)
 		rc = vm_room_give_back(&u->w, u->payload, u->err);
 	if (rc == 0)
 		rc = remove_disks(u);
+	if (rc == 0)
+		rc = quota(u, u->conf, false, u->err);
 	if (rc == 0)
 		rc = vm_apply(u->w.a, u->w.vm->name, u->conf,
 		    says_memory(u) ? NULL : u->w.conf, u->err);
@@ -338,12 +347,10 @@ vm_update(struct admin *a, const struct vm *vm, json_t *payload,
 	rc = prepare(&u);
 	if (rc == 0)
 		rc = carry_out(&u);
-	if (rc == 0 && u.boot && u.w.state > ZONE_STATE_INSTALLED &&
-	    note != NULL)
-		buf_printf(note,
-		    "%swhat cannot change while the VM runs takes effect at "
-		    "its next boot",
-		    note->len > 0 ? "\n" : "");
+	if (rc == 0 && u.boot && u.w.state > ZONE_STATE_INSTALLED)
+		vm_note(note,
+		    "what cannot change while the VM runs takes effect at its "
+		    "next boot");
 	finish(&u);
 	return rc;
 }

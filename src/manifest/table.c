@@ -277,7 +277,8 @@ const struct row manifest_rows[] = {
 	{ VM("exit_timestamp", STRING, NULL, NULL, FACT,
 	    "when the last run ended") },
 	{ VM("flexible_disk_size", INT, "0..1073741824", NULL, YES,
-	      "MiB for disks and snapshots; at least the disks' sum"),
+	      "MiB for disks and snapshots; at least the disks' sum; no limit "
+	      "if unset"),
 	    .res = "attr", .prop = "flexible-disk-size" },
 	{ VM("free_space", INT, NULL, NULL, FACT,
 	    "MiB of flexible_disk_size that no disk takes") },
@@ -327,7 +328,7 @@ const struct row manifest_rows[] = {
 	{ KEPT("package_version", STRING, NULL, "package-version") },
 	{ VM("pid", INT, NULL, NULL, FACT, "of the zone's process") },
 	{ VM("quota", INT, "0..1048576", "0", YES,
-	      "kept for other tools: GiB of the zone's folder"),
+	      "GiB of the zone's folder, beside its disks; 0: no limit"),
 	    ROW_SHOW, .res = "attr", .prop = "quota" },
 	{ VM("ram", INT, "1..1073741824", "256", BOOT, "MiB of the guest"),
 	    ROW_FILL, .res = "capped-memory", .prop = "guest",

@@ -329,7 +329,7 @@ static int
 publish(
     const struct pool *p, const char *zone, const char *name, struct error *err)
 {
-	char half[STORE_PATH], path[STORE_PATH], dir[STORE_PATH];
+	char half[STORE_PATH], path[STORE_PATH] = "", dir[STORE_PATH];
 	struct found *v = NULL;
 	size_t n = 0;
 	int rc;

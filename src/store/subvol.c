@@ -90,3 +90,18 @@ subvol_remove(const char *path)
 	rc = ioctl(dir, BTRFS_IOC_SNAP_DESTROY, &args);
 	return rc == 0 ? 0 : -errno;
 }
+
+int
+subvol_limit(const char *path, uint64_t bytes)
+{
+	/* all ones take a limit away; group 0 is the subvolume's own */
+	struct btrfs_ioctl_qgroup_limit_args args = {
+		.lim = { .flags = BTRFS_QGROUP_LIMIT_MAX_RFER,
+		    .max_rfer = bytes }
+	};
+	cleanup_close int fd = open_dir(path);
+
+	if (fd < 0)
+		return fd;
+	return ioctl(fd, BTRFS_IOC_QGROUP_LIMIT, &args) == 0 ? 0 : -errno;
+}

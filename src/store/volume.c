@@ -214,6 +214,16 @@ volume_zone_create(const struct volume_pools *pools, const char *pool,
 }
 
 int
+volume_zone_quota(const struct volume_pools *pools, const char *pool,
+    const char *zone, uint64_t quota, struct error *err)
+{
+	const struct pool *p = NULL;
+	int rc = place(pools, pool, zone, &p, err);
+
+	return rc < 0 ? rc : p->ops->zone_quota(p, zone, quota, err);
+}
+
+int
 volume_zone_remove(const struct volume_pools *pools, const char *pool,
     const char *zone, struct error *err)
 {

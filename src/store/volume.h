@@ -115,6 +115,13 @@ int volume_zone_path(const struct volume_pools *pools, const char *pool,
 /* Make it, 0700, if it is not there. */
 int volume_zone_create(const struct volume_pools *pools, const char *pool,
     const char *zone, struct error *err);
+/*
+ * Limit what it takes beside its volumes, in bytes; 0: no limit. Once more
+ * after volumes came, went or have another size, and after a rollback.
+ * -EOPNOTSUPP: the pool cannot, err says why.
+ */
+int volume_zone_quota(const struct volume_pools *pools, const char *pool,
+    const char *zone, uint64_t quota, struct error *err);
 /* Remove it with everything in it, and its snapshots; 0 if it is not there. */
 int volume_zone_remove(const struct volume_pools *pools, const char *pool,
     const char *zone, struct error *err);

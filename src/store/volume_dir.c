@@ -435,6 +435,47 @@ dir_zones(const struct pool *p,
 	return rc;
 }
 
+/* ---- quotas ---- */
+
+static int
+file_zone_quota(
+    const struct pool *p, const char *zone, uint64_t quota, struct error *err)
+{
+	if (quota == 0)
+		return 0;
+	return error_set(err, EOPNOTSUPP,
+	    "pool '%s' is of plain files and limits no zone", p->name);
+}
+
+/* The subvolume has the volumes in it: they are given their sizes. */
+static int
+btrfs_zone_quota(
+    const struct pool *p, const char *zone, uint64_t quota, struct error *err)
+{
+	uint64_t limit = quota != 0 ? quota : UINT64_MAX;
+	struct volume_list l = { NULL };
+	char path[STORE_PATH];
+	int rc;
+
+	rc = dir_path(p, zone, NULL, path, err);
+	if (rc == 0)
+		rc = dir_list(p, zone, &l, err);
+	for (size_t i = 0; i < l.n; i++)
+		limit += MIN(l.v[i].size, UINT64_MAX - limit);
+	volume_list_free(&l);
+	if (rc < 0)
+		return rc;
+	rc = subvol_limit(path, limit);
+	if (rc == -ENOTCONN && quota == 0)
+		return 0;
+	if (rc == -ENOTCONN || rc == -ENOTTY)
+		return error_set(err, EOPNOTSUPP,
+		    "quotas of btrfs are off in pool '%s'; 'btrfs quota enable "
+		    "%s' turns them on",
+		    p->name, p->host);
+	return rc < 0 ? error_sys(err, -rc, "%s: quota", path) : 0;
+}
+
 #define DIR_OPS                                                             \
 	.path = dir_volume_path, .zone_create = dir_zone_create,            \
 	.zone_remove = dir_zone_remove, .create = dir_create,               \
@@ -445,7 +486,9 @@ dir_zones(const struct pool *p,
 	.snap_rollback = dir_snap_rollback, .snap_delete = dir_snap_delete, \
 	.snap_list = dir_snap_list
 
-const struct volume_ops volume_file_ops = { .kind = "file", DIR_OPS };
+const struct volume_ops volume_file_ops = {
+	.kind = "file", .zone_quota = file_zone_quota, DIR_OPS
+};
 const struct volume_ops volume_btrfs_ops = {
-	.kind = "btrfs", .atomic = true, DIR_OPS
+	.kind = "btrfs", .atomic = true, .zone_quota = btrfs_zone_quota, DIR_OPS
 };

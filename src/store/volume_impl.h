@@ -30,6 +30,8 @@ struct volume_ops {
 	    const struct pool *p, const char *zone, struct error *err);
 	int (*zone_remove)(
 	    const struct pool *p, const char *zone, struct error *err);
+	int (*zone_quota)(const struct pool *p, const char *zone,
+	    uint64_t quota, struct error *err);
 	/* origin: a path of the host; from: where it is, if a volume */
 	int (*create)(const struct pool *p, const struct volume_spec *spec,
 	    const struct volume_id *from, struct error *err);
@@ -114,5 +116,10 @@ int subvol_make(const char *path);
 int subvol_copy(const char *from, const char *to);
 bool subvol_is(const char *path);
 int subvol_remove(const char *path);
+/*
+ * The most that it may refer to, in bytes; UINT64_MAX: no limit. -ENOTCONN:
+ * quotas are off on that file system.
+ */
+int subvol_limit(const char *path, uint64_t bytes);
 
 #endif

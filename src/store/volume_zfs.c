@@ -230,6 +230,21 @@ zfs_zone_remove(const struct pool *p, const char *zone, struct error *err)
 	return ZFS(err, "destroy", "-r", set);
 }
 
+/* Of the dataset alone: zvols below it are no part of it. */
+static int
+zfs_zone_quota(
+    const struct pool *p, const char *zone, uint64_t quota, struct error *err)
+{
+	char set[WORD], text[64] = "refquota=none";
+
+	if (dataset(p, zone, "", set, err) < 0)
+		return -ENAMETOOLONG;
+	if (quota != 0)
+		str_format(
+		    text, sizeof(text), "refquota=%ju", (uintmax_t)quota);
+	return ZFS(err, "set", text, set);
+}
+
 /* ---- one volume ---- */
 
 static int
@@ -647,6 +662,7 @@ const struct volume_ops volume_zfs_ops = { .kind = "zfs",
 	.path = zfs_path,
 	.zone_create = zfs_zone_create,
 	.zone_remove = zfs_zone_remove,
+	.zone_quota = zfs_zone_quota,
 	.create = zfs_create,
 	.resize = zfs_resize,
 	.compress = zfs_compress,

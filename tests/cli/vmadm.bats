@@ -307,6 +307,59 @@ vmadm: update: nics: use add_nics, update_nics and remove_nics to change it" upd
 	no_trace
 }
 
+@test "quota: what a pool holds, what is only kept" {
+	make a '"quota": 1'
+	vm update "$ID" quota=2 2>.err
+	[ "$(head -n 1 .err)" = "vmadm: update: quota is only kept: pool 'zones' is of plain files and limits no zone" ]
+	[ "$(vm list -p -o quota)" = 2 ]
+	vm update "$ID" quota=0 2>.err
+	[ "$(cat .err)" = "Successfully updated VM $ID" ]
+	vm delete "$ID"
+	pool_on btrfs mkfs.btrfs -q
+	mkdir -p "$ROOT/etc/zones"
+	echo "zones btrfs /var/lib/zhyve/zones" >"$ROOT/etc/zones/pools"
+	place=$ROOT/var/lib/zhyve/zones
+	limit() {
+		btrfs qgroup show -rf --raw "$place/$ID" 2>/dev/null | awk '/^0\// { print $4 }'
+	}
+	make a '"quota": 1' '"disks": [{"size": 8}]'
+	vm update "$ID" quota=2 2>.err
+	[ "$(head -n 1 .err)" = "vmadm: update: quota is only kept: quotas of btrfs are off in pool 'zones'; 'btrfs quota enable $place' turns them on" ]
+	btrfs quota enable "$place"
+	btrfs quota rescan -w "$place" >/dev/null
+	vm update "$ID" quota=2 2>.err
+	[ "$(cat .err)" = "Successfully updated VM $ID" ]
+	[ "$(limit)" -eq $((2056 << 20)) ]
+	vm update "$ID" add_disks='[{"size": 4, "refreservation": 4}]'
+	[ "$(limit)" -eq $((2060 << 20)) ]
+	vm create-snapshot "$ID" s1
+	vm rollback-snapshot "$ID" s1
+	[ "$(limit)" -eq $((2060 << 20)) ]
+	vm update "$ID" remove_disks="[\"/dev/zvol/rdsk/zones/$ID/disk1\"]"
+	[ "$(limit)" -eq $((2056 << 20)) ]
+	vm update "$ID" quota=0
+	[ "$(limit)" = none ]
+	make b '"quota": 1' '"disks": [{"size": 8}]'
+	[ "$(limit)" -eq $((1032 << 20)) ]
+}
+
+@test "flexible_disk_size counts snapshots" {
+	make a '"disks": [{"size": 4}]' '"flexible_disk_size": 8'
+	head -c 3M /dev/urandom | dd of="$ROOT/var/lib/zhyve/zones/$ID/disks/disk0" conv=notrunc status=none
+	vm create-snapshot "$ID" s1
+	refused 1 "vmadm: create-snapshot: flexible_disk_size: 8 is less than the disks, 4, and their snapshots with this one, [67], together" \
+		create-snapshot "$ID" s2
+	refused 1 "vmadm: update: flexible_disk_size: 8 is less than the disks, 6, and their snapshots, [34], together" \
+		update "$ID" add_disks='[{"size": 2}]'
+	refused 1 "vmadm: update: flexible_disk_size: 5 is less than the disks, 4, and their snapshots, [34], together" \
+		update "$ID" flexible_disk_size=5
+	[ "$(vm list -p -o snapshots.*.name,disks.*.size)" = s1:4 ]
+	vm delete-snapshot "$ID" s1
+	vm create-snapshot "$ID" s2
+	echo '{"flexible_disk_size": null}' | vm update "$ID"
+	vm create-snapshot "$ID" s3
+}
+
 @test "update: compression on btrfs" {
 	pool_on btrfs mkfs.btrfs -q
 	make a '"disks": [{"size": 8, "compression": "gzip"}]'

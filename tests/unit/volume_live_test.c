@@ -1,10 +1,11 @@
 /*
  * What is done to volumes of a zone that lives: snapshots at a moment,
- * compression, room.
+ * compression, room, quotas.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -277,7 +278,61 @@ reserve_full(void)
 	volume_pools_close(p);
 }
 
+/* What is beside the volumes has its limit; those have their sizes. */
+static void
+quota_btrfs(void)
+{
+	struct volume_pools *p = world(&store_btrfs, "btrfs");
+	char block[4096] = "x", log[512];
+	int fd, rc = 0;
+
+	tap_check_int(make(p, "d", 4 << 20), 0);
+	tap_check_int(volume_zone_quota(p, "zones", Z, 0, &err), 0);
+	tap_check_int(
+	    volume_zone_quota(p, "zones", Z, 2 << 20, &err), -EOPNOTSUPP);
+	snprintf(buf, sizeof(buf),
+	    "quotas of btrfs are off in pool 'zones'; 'btrfs quota enable "
+	    "%s/fs/pool' turns them on",
+	    root);
+	tap_check_str(err.text, buf);
+	snprintf(buf, sizeof(buf),
+	    "btrfs quota enable %s && btrfs quota rescan -w %s >/dev/null",
+	    at("fs/pool"), at("fs/pool"));
+	if (system(buf) != 0)
+		tap_skip("no quotas here");
+	tap_check_int(volume_zone_quota(p, "zones", Z, 2 << 20, &err), 0);
+	snprintf(log, sizeof(log), "%s/fs/pool/" Z "/log", root);
+	fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	tap_check(fd >= 0);
+	for (int i = 0; rc == 0 && i < 10 << 8; i++)
+		if (pwrite(fd, block, sizeof(block), (off_t)i * 4096) < 0 ||
+		    (i % 64 == 63 && fsync(fd) != 0))
+			rc = errno;
+	tap_check_int(rc, EDQUOT);
+	tap_check(unlink(log) == 0);
+	close(fd);
+	tap_check_int(volume_zone_quota(p, "zones", Z, 0, &err), 0);
+	store_fill(log, 0, 10 << 20, 3);
+	volume_pools_close(p);
+}
+
+static void
+quota_file(void)
+{
+	struct volume_pools *p = world(NULL, "file");
+
+	tap_check_int(make(p, "d", 512), 0);
+	tap_check_int(volume_zone_quota(p, "zones", Z, 0, &err), 0);
+	tap_check_int(
+	    volume_zone_quota(p, "zones", Z, 2 << 20, &err), -EOPNOTSUPP);
+	tap_check_str(
+	    err.text, "pool 'zones' is of plain files and limits no zone");
+	volume_pools_close(p);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST_TIMEOUT(quota_btrfs, 60),
+	TAP_TEST(quota_file),
 	TAP_TEST_TIMEOUT(compress, 60),
 	TAP_TEST(cannot_compress),
 	TAP_TEST(reserve_tmpfs),

@@ -719,12 +719,16 @@ zfs_volumes(void)
 	asked("list -H -p -r -t volume -o name,volsize,used tank/z/" Z "\n");
 	tap_check_int(volume_set_compression(p, V("disk0"), "lz4", &err), 0);
 	tap_check_int(volume_set_compression(p, V("disk0"), NULL, &err), 0);
+	tap_check_int(volume_zone_quota(p, "zones", Z, 3 << 20, &err), 0);
+	tap_check_int(volume_zone_quota(p, "zones", Z, 0, &err), 0);
 	tap_check_int(
 	    volume_set_refreservation(p, V("disk0"), 1 << 20, true, &err), 0);
 	tap_check_int(
 	    volume_set_refreservation(p, V("disk0"), 0, true, &err), 0);
 	snprintf(buf, sizeof(buf), "%s", store_text(at("asked")));
 	tap_check(strstr(buf, "set compression=lz4 tank/z/" Z "/disk0\n"));
+	tap_check(strstr(buf, "set refquota=3145728 tank/z/" Z "\n"));
+	tap_check(strstr(buf, "set refquota=none tank/z/" Z "\n"));
 	tap_check(strstr(buf, "set compression=off tank/z/" Z "/disk0\n"));
 	tap_check(
 	    strstr(buf, "set refreservation=1048576 tank/z/" Z "/disk0\n"));

@@ -1,17 +1,17 @@
 #!/bin/sh
 # Run a test guest and pass its TAP on. Usage:
 #   run.sh BHYVE EXPECTED-STATUS GUEST.elf CMDLINE [bhyve options ...]
-# In the options DISK becomes a fresh 16 MiB image, TMP/ a folder of the run's.
+# In the options DISK and DISK2 become fresh 16 MiB images, TMP/ a folder of the run's.
 # The guest's own "Bail out!" or a wrong exit status makes the run fail.
 set -u
 bhyve=$1 want=$2 guest=$3 cmdline=$4
 shift 4
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
-truncate -s 16M "$tmp/disk.img"
+truncate -s 16M "$tmp/disk.img" "$tmp/disk2.img"
 n=$#
 while [ "$n" -gt 0 ]; do
-	a=$(printf '%s' "$1" | sed "s,DISK,$tmp/disk.img,g;s,TMP/,$tmp/,g")
+	a=$(printf '%s' "$1" | sed "s,DISK2,$tmp/disk2.img,g;s,DISK,$tmp/disk.img,g;s,TMP/,$tmp/,g")
 	shift
 	set -- "$@" "$a"
 	n=$((n - 1))

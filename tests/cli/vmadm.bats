@@ -210,6 +210,31 @@ usage: *" lst
 	grep -aq "0:4:0,virtio-blk,/dev/zvol/rdsk/zones/$ID/disk0" "$cmd"
 }
 
+@test "SATA: a disk and a CD of the VM, and a CD for one boot" {
+	[ -f "$LINUX-full/vmlinuz" ] || skip "no Debian kernel in $LINUX-full (tools/kernel.sh fetches it)"
+	for cd in own once; do
+		head -c 300000 /dev/urandom >"$cd"
+		genisoimage -quiet -R -o "$cd.iso" "$cd"
+	done
+	echo "{\"brand\": \"bhyve\", \"alias\": \"a\", \"ram\": 192, \"autoboot\": false, \"engine\": \"$ENGINE\",
+		\"kernel\": \"$LINUX-full/vmlinuz\", \"initrd\": \"$LINUX-full/initrd.img\",
+		\"cmdline\": \"console=ttyS0 quiet panic=-1 zhyve.run=sata\",
+		\"disks\": [{\"size\": 8, \"model\": \"ahci\"}, {\"path\": \"$PWD/own.iso\", \"model\": \"ahci\", \"media\": \"cdrom\"}]}" |
+		vm create
+	ID=$(vm lookup -1 alias=a)
+	vm start "$ID" cdrom="$PWD/once.iso",ahci
+	WAIT=1200 becomes "$ID" installed
+	log=$ROOT/var/lib/zhyve/zones/$ID/logs/console.log
+	grep -q "disk sda 16384 sectors ro=0 model=BHYVE SATA DISK depth=32" "$log"
+	grep -q "disk data same" "$log"
+	for cd in own once; do
+		grep -q "cd $(md5sum <$cd.iso | cut -d' ' -f1)" "$log"
+	done
+	vm start "$ID"
+	WAIT=1200 becomes "$ID" installed
+	[ "$(grep -c " cd [0-9a-f]* " "$log")" -eq 3 ]
+}
+
 @test "update: properties, NICs, disks, metadata" {
 	make a '"disks": [{"size": 1}]' '"nics": [{"mac": "02:08:20:00:00:01"}]' '"customer_metadata": {"k": "v"}'
 	vm update "$ID" ram=64 alias=b cpu_cap=150 2>.err

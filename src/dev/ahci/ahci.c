@@ -15,7 +15,6 @@
 #include "dev/ahci/ahci_impl.h"
 #include "dev/pci/models.h"
 
-#define MIN_PORTS 6 /* as the ICH9 has */
 #define MAP 0x90 /* address map: AHCI mode */
 #define PCS 0x92 /* port control and status */
 
@@ -222,7 +221,6 @@ build_ports(struct ahci *h, const struct config_node *conf, struct error *err)
 	const struct config_node *node = NULL;
 	int rc = 0;
 
-	h->nports = MIN_PORTS;
 	while (rc == 0 && ports != NULL &&
 	    (node = config_next(ports, node)) != NULL) {
 		uint64_t n;

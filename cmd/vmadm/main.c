@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,9 +78,14 @@ file_option(struct command *c, int *status)
 	return file;
 }
 
+/*
+ * Whoever else has the descriptor may have said that it does not block: what
+ * comes later is waited for nonetheless.
+ */
 static int
 read_all(int fd, struct buf *b)
 {
+	struct pollfd in = { .fd = fd, .events = POLLIN };
 	ssize_t n;
 	void *p;
 
@@ -88,6 +94,10 @@ read_all(int fd, struct buf *b)
 		if (p == NULL)
 			return buf_error(b) == -ENOSPC ? -EFBIG : -ENOMEM;
 		n = read(fd, p, 65536);
+		if (n < 0 && errno == EAGAIN) {
+			(void)poll(&in, 1, -1);
+			continue;
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

@@ -292,7 +292,7 @@ take_end(struct receive *r)
 	char more;
 
 	if (r->b.len != 8 || load_be64(r->b.data) != r->s.records - 1 ||
-	    fd_read_full(r->s.fd, &more, 1) != 0)
+	    stream_read(&r->s, &more, 1) != 0)
 		return unexpected(r);
 	return end_volume(r);
 }

@@ -4,10 +4,13 @@
 #include "admin/vm_stream.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 
 #define HEAD_LEN 16
 #define RECORD_LEN 24
@@ -17,9 +20,21 @@ static const char magic[8] = "zhyveVM\n";
 static int
 put(struct stream *s, const void *data, size_t n, struct error *err)
 {
-	int rc = fd_write_all(s->fd, data, n);
+	struct pollfd out = { .fd = s->fd, .events = POLLOUT };
+	const char *p = data;
+	ssize_t rc = 0;
 
-	return rc < 0 ? error_sys(err, -rc, "cannot write the stream") : 0;
+	while (n > 0) {
+		rc = fd_write_nosig(s->fd, p, n);
+		if (rc == -EAGAIN)
+			(void)poll(&out, 1, -1);
+		else if (rc < 0)
+			return error_sys(
+			    err, (int)-rc, "cannot write the stream");
+		p += MAX(rc, 0);
+		n -= (size_t)MAX(rc, 0);
+	}
+	return 0;
 }
 
 static uint32_t
@@ -59,10 +74,28 @@ stream_put(struct stream *s, enum stream_type type, const void *data, size_t n,
 
 /* ---- reading ---- */
 
+ssize_t
+stream_read(struct stream *s, void *data, size_t n)
+{
+	struct pollfd in = { .fd = s->fd, .events = POLLIN };
+	size_t done = 0;
+	ssize_t rc = 1;
+
+	while (done < n && rc != 0) {
+		rc = read(s->fd, (char *)data + done, n - done);
+		if (rc < 0 && errno == EAGAIN)
+			(void)poll(&in, 1, -1);
+		else if (rc < 0 && errno != EINTR)
+			return -errno;
+		done += (size_t)MAX(rc, 0);
+	}
+	return (ssize_t)done;
+}
+
 static int
 take(struct stream *s, void *data, size_t n, struct error *err)
 {
-	ssize_t got = fd_read_full(s->fd, data, n);
+	ssize_t got = stream_read(s, data, n);
 
 	if (got < 0)
 		return error_sys(err, (int)-got, "cannot read the stream");
@@ -80,7 +113,7 @@ stream_open(struct stream *s, int fd, struct error *err)
 	ssize_t n;
 
 	*s = (struct stream){ .fd = fd };
-	n = fd_read_full(fd, head, sizeof(head));
+	n = stream_read(s, head, sizeof(head));
 	if (n < 0)
 		return error_sys(err, (int)-n, "cannot read the stream");
 	if (n != sizeof(head) || memcmp(head, magic, sizeof(magic)) != 0)

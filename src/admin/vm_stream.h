@@ -40,6 +40,8 @@ int stream_begin(struct stream *s, int fd, struct error *err); /* writer */
 int stream_put(struct stream *s, enum stream_type type, const void *data,
     size_t n, struct error *err);
 int stream_open(struct stream *s, int fd, struct error *err); /* reader */
+/* As fd_read_full(), of a descriptor that may not block, too. */
+ssize_t stream_read(struct stream *s, void *data, size_t n);
 /* The payload replaces what is in b. -EPROTO: damaged, cut, or none at all. */
 int stream_get(
     struct stream *s, enum stream_type *ret, struct buf *b, struct error *err);

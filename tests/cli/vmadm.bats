@@ -712,6 +712,30 @@ END
 	done
 }
 
+@test "input that comes late, by a descriptor that does not block" {
+	make a
+	cat >late.py <<'END'
+import os, subprocess, sys, time
+data = open(sys.argv[1], "rb").read()
+r, w = os.pipe()
+os.set_blocking(r, False)
+p = subprocess.Popen(sys.argv[2:], stdin=r)
+os.close(r)
+for i in range(0, len(data), max(1, len(data) // 3)):
+    time.sleep(0.2)
+    os.write(w, data[i:i + max(1, len(data) // 3)])
+os.close(w)
+sys.exit(p.wait())
+END
+	echo '{"alias": "late"}' >u.json
+	python3 late.py u.json "$BUILD/cmd/vmadm/vmadm" -R "$ROOT" update "$ID"
+	[ "$(vm list -p -o alias)" = late ]
+	vm send "$ID" >stream
+	vm delete "$ID"
+	python3 late.py stream "$BUILD/cmd/vmadm/vmadm" -R "$ROOT" receive -F
+	[ "$(vm list -p -o alias)" = late ]
+}
+
 @test "UUIDs on tab" {
 	make a
 	# shellcheck disable=SC1091

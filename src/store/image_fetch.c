@@ -348,6 +348,22 @@ init_curl(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+/* As curl(1) and openssl have it; the library by itself heeds neither. */
+static const char *
+own_ca(void)
+{
+	static const char *const names[] = { "CURL_CA_BUNDLE",
+		"SSL_CERT_FILE" };
+	const char *file;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		file = secure_getenv(names[i]);
+		if (file != NULL && file[0] != '\0')
+			return file;
+	}
+	return NULL;
+}
+
 static CURL *
 new_request(const char *url, char *said)
 {
@@ -361,7 +377,11 @@ new_request(const char *url, char *said)
 	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	/* what was asked for by https does not come by less */
+	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR,
+	    strncasecmp(url, "https:", 6) == 0 ? "https" : "http,https");
+	if (own_ca() != NULL)
+		curl_easy_setopt(c, CURLOPT_CAINFO, own_ca());
 	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(c, CURLOPT_MAXREDIRS, 10L);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
@@ -385,6 +405,8 @@ static const struct {
 	{ CURLE_OPERATION_TIMEDOUT, ETIMEDOUT, true },
 	{ CURLE_COULDNT_CONNECT, ECONNREFUSED, true },
 	{ CURLE_COULDNT_RESOLVE_HOST, EHOSTUNREACH, false },
+	{ CURLE_PEER_FAILED_VERIFICATION, EACCES, false },
+	{ CURLE_SSL_CACERT_BADFILE, EACCES, false },
 	{ CURLE_OUT_OF_MEMORY, ENOMEM, false },
 	{ CURLE_URL_MALFORMAT, EINVAL, false },
 };
@@ -399,6 +421,25 @@ judge(CURLcode code, bool *again)
 		}
 	*again = false;
 	return EIO;
+}
+
+/* What the transfer died of; whose certificate nobody vouches for, what to do.
+ */
+static void
+explain(struct transfer *t, CURLcode code, int error)
+{
+	static const long issuer[] = { 2, 18, 19, 20, 21 }; /* openssl verify */
+	long verdict = 0;
+	bool unknown = false;
+
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		curl_easy_getinfo(t->curl, CURLINFO_SSL_VERIFYRESULT, &verdict);
+	for (size_t i = 0; i < ARRAY_LEN(issuer); i++)
+		unknown |= verdict == issuer[i];
+	(void)error_set(&t->err, error, "%s%s",
+	    t->said[0] != '\0' ? t->said : curl_easy_strerror(code),
+	    unknown ? "; CURL_CA_BUNDLE=FILE names an authority of your own"
+		    : "");
 }
 
 static CURLcode
@@ -443,8 +484,7 @@ attempt(struct transfer *t, struct curl_slist **headers)
 		return -(t->err.code != 0 ? t->err.code : ECANCELED);
 	if (code != CURLE_OK) {
 		error = judge(code, &again);
-		(void)error_set(&t->err, error, "%s",
-		    t->said[0] != '\0' ? t->said : curl_easy_strerror(code));
+		explain(t, code, error);
 		/* without a name for the file there is no going on */
 		if (!again || (t->have > 0 && t->validator[0] == '\0') ||
 		    (t->have == 0 && code == CURLE_COULDNT_CONNECT))

@@ -1,6 +1,6 @@
 """A web server with faults, for tests of imgadm.
 
-    httpd.py FOLDER PORT-FILE
+    httpd.py FOLDER PORT-FILE [CERTIFICATE KEY]     with both: https
 
 Serves the files of FOLDER on a port of its own, with ranges. FOLDER/mode, read
 at each request, is a line of words:
@@ -10,6 +10,7 @@ at each request, is a line of words:
     down        503
     noranges    every answer is the whole file
     nolength    no Content-Length
+    to=URL      what answers to /to/PATH lead to, PATH behind it
     odd         a range other than the one that was asked for
     then ...    what the line is from the next request on
 What was asked and answered is in FOLDER/log: "PATH RANGE IF-RANGE STATUS".
@@ -17,6 +18,7 @@ What was asked and answered is in FOLDER/log: "PATH RANGE IF-RANGE STATUS".
 import http.server
 import pathlib
 import re
+import ssl
 import sys
 
 top = pathlib.Path(sys.argv[1])
@@ -60,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(503, {}, 0, b"later", 0)
         if self.path.startswith("/to/"):
             self.send_response(302)
-            self.send_header("Location", self.path[3:])
+            self.send_header("Location", mode.get("to", "") + self.path[3:])
             self.send_header("ETag", '"redirect"')
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -81,5 +83,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+if len(sys.argv) > 3:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[3], sys.argv[4])
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
 pathlib.Path(sys.argv[2]).write_text(str(server.server_port))
 server.serve_forever()

@@ -20,7 +20,7 @@ setup() {
 	F=$BATS_FILE_TMPDIR
 	ROOT=$PWD/root
 	IMAGES=$ROOT/var/lib/zhyve/images
-	unset http_proxy https_proxy all_proxy
+	unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY CURL_CA_BUNDLE SSL_CERT_FILE
 }
 
 teardown() {
@@ -61,10 +61,12 @@ is_right() {
 	[ "$(stat -c '%b' "$IMAGES/$U.raw")" -lt 11000 ]
 }
 
+# serve [CERTIFICATE KEY]
 serve() {
-	mkdir web
+	mkdir -p web
+	rm -f port
 	mode "etag=\"one\""
-	python3 "$HERE/httpd.py" web port 3>&- &
+	python3 "$HERE/httpd.py" web port "$@" 2>httpd.err 3>&- &
 	SERVER=$!
 	for _ in $(seq 200); do
 		[ ! -s port ] || break
@@ -77,6 +79,51 @@ serve() {
 mode() {
 	echo "$*" >web/mode.new
 	mv web/mode.new web/mode
+}
+
+# An authority that nobody knows, and what it says of NAME: ca.pem, NAME.pem, NAME.key
+certificates() {
+	local name
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj "/CN=an authority of a test" \
+		-addext basicConstraints=critical,CA:TRUE 2>/dev/null
+	for name in "$@"; do
+		openssl req -newkey rsa:2048 -nodes -keyout "$name.key" -out "$name.csr" -subj "/CN=$name" 2>/dev/null
+		openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out "$name.pem" \
+			-extfile <(echo "subjectAltName=DNS:$name") 2>/dev/null
+	done
+}
+
+@test "https: the server is who it says, or nothing comes of it" {
+	command -v openssl >/dev/null || skip "no openssl"
+	certificates localhost elsewhere.example
+	serve localhost.pem localhost.key
+	url=https://localhost:${URL##*:}
+	# who nobody vouches for
+	refuses "$url/d.zst: *certificate*; CURL_CA_BUNDLE=FILE names an authority of your own" import -u $U "$url/d.zst"
+	holds
+	[ ! -e web/log ]
+	CURL_CA_BUNDLE=ca.pem img import -q -u $U "$url/d.zst"
+	is_right "$F/d.raw"
+	img delete $U
+	SSL_CERT_FILE=ca.pem img import -q -u $U "$url/d.zst"
+	is_right "$F/d.raw"
+	img delete $U
+	# the address is not in the certificate
+	CURL_CA_BUNDLE=ca.pem refuses "https://127.0.0.1:${URL##*:}/d.zst: *127.0.0.1*" import -u $U "https://127.0.0.1:${URL##*:}/d.zst"
+	CURL_CA_BUNDLE=none.pem refuses "$url/d.zst: *none.pem*" import -u $U "$url/d.zst"
+	# no way back to less
+	mode "to=http://127.0.0.1:1"
+	CURL_CA_BUNDLE=ca.pem refuses "$url/to/d.zst: *http*" import -u $U "$url/to/d.zst"
+	kill $SERVER
+	# another's certificate
+	serve elsewhere.example.pem elsewhere.example.key
+	url=https://localhost:${URL##*:}
+	CURL_CA_BUNDLE=ca.pem refuses "$url/d.zst: *localhost*" import -u $U "$url/d.zst"
+	# a server without TLS
+	kill $SERVER
+	serve
+	refuses "https://localhost:${URL##*:}/d.zst: *" import -u $U "https://localhost:${URL##*:}/d.zst"
+	holds
 }
 
 @test "each format, found by its bytes and not by its name" {

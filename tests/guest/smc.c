@@ -75,6 +75,8 @@ SYS_CODE(data, "movl $1000, %ecx\n1: incl 2f(%rip); decl %ecx; jnz 1b\n movl 2f(
 /* The immediate lies in two pages; 13 bytes before them. */
 SYS_CODE(straddle, "movl $0x02020202, 1f+1(%rip)\n1: movl $0x01010101, %eax; ret");
 SYS_CODE(straddle_lock, "lock addl $0x01010101, 1f+1(%rip); nop\n1: movl $0x01010101, %eax; ret");
+/* The immediate's last byte, in the next page, changes between two calls. */
+SYS_CODE(straddle_call, "call 1f; movb $2, 1f+4(%rip); call 1f; ret\n1: movl $1, %eax; ret");
 /* A subroutine in the next page, called before and after. */
 SYS_CODE(sub, "call 1f; movb $2, 1f+1(%rip); call 1f; ret\n .fill 4096 - (. - sys_sub), 1, 0x90\n1: movl $1, %eax; ret");
 
@@ -110,6 +112,7 @@ static const struct row rows[] = {
 { "data beside code", ROW(data), 0, 1000 },
 { "an immediate in two pages", ROW(straddle), 4096 - 13, 0x02020202 },
 { "an immediate in two pages, LOCK ADD", ROW(straddle_lock), 4096 - 15, 0x02020202 },
+{ "an immediate in two pages, between calls", ROW(straddle_call), 4096 - 20, 0x02000001 },
 { "a subroutine in the next page", ROW(sub), 0, 2 },
 { "MOV in the last instructions of a page", ROW(byte), 4096 - 13, 2 },
 };

@@ -14,7 +14,6 @@
 #include "vmm/soft/vm.h"
 
 #define ARENA_SIZE (UINT64_C(64) << 20)
-#define MODE_BITS 15
 
 static void *
 map_zero(size_t size)
@@ -404,7 +403,7 @@ enlist(struct soft_cpu *cpu, struct soft_block *b, uint64_t pa)
 	struct soft_code *c = cpu->code;
 
 	b->pa = pa;
-	b->mode = cpu->xgen[0] & MODE_BITS;
+	b->mode = cpu->xgen[0] & SOFT_MODE_BITS;
 	b->valid = true;
 	b->hash_next = c->hash[hash_slot(pa, b->mode)];
 	c->hash[hash_slot(pa, b->mode)] = b;
@@ -457,7 +456,7 @@ build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
 static struct soft_block *
 find_pa(struct soft_cpu *cpu, uint64_t pa)
 {
-	unsigned mode = cpu->xgen[0] & MODE_BITS;
+	unsigned mode = cpu->xgen[0] & SOFT_MODE_BITS;
 	struct soft_block *b = cpu->code->hash[hash_slot(pa, mode)];
 
 	while (b && (b->pa != pa || b->mode != mode))

@@ -72,6 +72,7 @@ struct soft_block {
 	struct soft_op ops[];
 };
 
+#define SOFT_MODE_BITS 15 /* of xgen: the execution mode */
 #define SOFT_BLOCK_INSNS 48
 #define SOFT_BLOCK_BYTES (SOFT_BLOCK_INSNS * X86_MAX_INSN)
 #define SOFT_BLOCK_ROOM 16384u /* of the arena, for one block */
@@ -84,6 +85,20 @@ struct soft_jump {
 	uint64_t gen;
 	struct soft_block *block;
 };
+
+/*
+ * An instruction that runs by itself: it crosses a page, or must not have
+ * company. What it was lowered to is good for its bytes, wherever they stand,
+ * and for the mode; whoever looks it up compares both.
+ */
+struct soft_single {
+	uint8_t len; /* 0: none */
+	uint8_t mode; /* as in a block */
+	uint8_t bytes[X86_MAX_INSN];
+	struct soft_op ops[4];
+	struct x86_insn insn;
+};
+#define SOFT_SINGLES 512
 
 struct soft_code {
 	struct soft_jump jump[1 << SOFT_JC_BITS];
@@ -110,8 +125,7 @@ struct soft_code {
 	/* threaded.c: */
 	struct soft_op *link_from; /* branch that waits for its link */
 	struct soft_op *stale; /* first op of a block that was hit */
-	struct soft_op scratch[4]; /* one instruction, not in the cache */
-	struct x86_insn scratch_insn;
+	struct soft_single single[SOFT_SINGLES];
 };
 
 struct soft_code *soft_code_create(struct soft_vm *vm);

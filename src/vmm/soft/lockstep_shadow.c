@@ -28,8 +28,6 @@ struct lockstep_insn {
 	struct soft_op ops[4];
 };
 
-#define MODE_BITS 15
-
 /* ---- making and unmaking ---- */
 
 static size_t
@@ -165,7 +163,8 @@ next_insn(struct soft_lockstep *ls)
 	unsigned n = fetch(b, buf, false);
 	int len;
 
-	if (e->len != 0 && e->len <= n && e->mode == (b->xgen[0] & MODE_BITS) &&
+	if (e->len != 0 && e->len <= n &&
+	    e->mode == (b->xgen[0] & SOFT_MODE_BITS) &&
 	    memcmp(e->bytes, buf, e->len) == 0) {
 		check_limit(b, e->len);
 		return e;
@@ -186,7 +185,7 @@ next_insn(struct soft_lockstep *ls)
 	check_limit(b, (unsigned)len);
 	choose(ls, e);
 	memcpy(e->bytes, buf, (unsigned)len);
-	e->mode = b->xgen[0] & MODE_BITS;
+	e->mode = b->xgen[0] & SOFT_MODE_BITS;
 	e->len = (uint8_t)len;
 	return e;
 }

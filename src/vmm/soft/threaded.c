@@ -47,49 +47,93 @@ decode_error(struct soft_op *op, int len, unsigned off)
 	return false;
 }
 
+/* The code at cpu->rip: n bytes of it to the page's end, then the next page. */
+struct single_code {
+	uint64_t lin;
+	const uint8_t *host;
+	unsigned n;
+};
+
+/* Raises the fetch's fault: only when the instruction does go on there. */
+static const uint8_t *
+next_page(struct soft_cpu *cpu, const struct single_code *at)
+{
+	uint64_t lin = at->lin + at->n, pa;
+
+	return soft_fetch_page(cpu, cpu->mode == 8 ? lin : (uint32_t)lin, &pa);
+}
+
+static unsigned
+block_mode(const struct soft_cpu *cpu)
+{
+	return cpu->xgen[0] & SOFT_MODE_BITS;
+}
+
+/* Is it the instruction at RIP, in this mode? */
+static bool
+single_is(struct soft_cpu *cpu, const struct soft_single *s,
+    const struct single_code *at)
+{
+	unsigned first = s->len < at->n ? s->len : at->n;
+
+	if (s->len == 0 || s->mode != block_mode(cpu) ||
+	    memcmp(s->bytes, at->host, first) != 0)
+		return false;
+	return first == s->len ||
+	    memcmp(s->bytes + first, next_page(cpu, at), s->len - first) == 0;
+}
+
+/* Decode into it; its length, or what x86_decode() says is wrong. */
+static int
+single_decode(
+    struct soft_cpu *cpu, struct soft_single *s, const struct single_code *at)
+{
+	unsigned n = at->n < X86_MAX_INSN ? at->n : X86_MAX_INSN;
+	int len;
+
+	s->len = 0;
+	memcpy(s->bytes, at->host, n);
+	len = x86_decode(&s->insn, s->bytes, n, cpu->mode);
+	if (len != X86_DECODE_MORE)
+		return len;
+	memcpy(s->bytes + n, next_page(cpu, at), X86_MAX_INSN - n);
+	return x86_decode(&s->insn, s->bytes, X86_MAX_INSN, cpu->mode);
+}
+
 /* A block of the one instruction at RIP, valid until the next call. */
 static const struct soft_op *
 make_single(struct soft_cpu *cpu)
 {
-	struct soft_code *c = cpu->code;
-	struct soft_op *ops = c->scratch;
-	uint64_t lin, pa, pa2;
-	uint8_t buf[X86_MAX_INSN], *host;
+	uint64_t rip = cpu->rip, pa;
+	struct soft_single *s =
+	    &cpu->code->single[(rip ^ rip >> 12) & (SOFT_SINGLES - 1)];
+	struct single_code at;
 	unsigned n;
 	bool end;
 	int len;
 
-	cpu->base_rip = cpu->rip;
+	cpu->base_rip = rip;
 	cpu->cur_off = 0;
-	lin = soft_fetch_lin(cpu);
-	host = soft_fetch_page(cpu, lin, &pa);
-	n = 4096 - (pa & 0xfff);
-	if (n > X86_MAX_INSN)
-		n = X86_MAX_INSN;
-	memcpy(buf, host, n);
-	len = x86_decode(&c->scratch_insn, buf, n, cpu->mode);
-	if (len == X86_DECODE_MORE) {
-		if (cpu->mode != 8)
-			lin = (uint32_t)(lin + n);
-		else
-			lin += n;
-		host = soft_fetch_page(cpu, lin, &pa2);
-		memcpy(buf + n, host, X86_MAX_INSN - n);
-		len =
-		    x86_decode(&c->scratch_insn, buf, X86_MAX_INSN, cpu->mode);
-	}
+	at.lin = soft_fetch_lin(cpu);
+	at.host = soft_fetch_page(cpu, at.lin, &pa);
+	at.n = 4096 - (pa & 0xfff);
+	if (single_is(cpu, s, &at) && !soft_past_limit(cpu, s->len))
+		return s->ops;
+	len = single_decode(cpu, s, &at);
 	if (len > 0 && soft_past_limit(cpu, (unsigned)len))
 		soft_raise_error(cpu, X86_EXC_GP, 0);
-	memset(ops, 0, sizeof(c->scratch));
-	ops[0].count = ops[1].count = 1;
+	memset(s->ops, 0, sizeof(s->ops));
+	s->ops[0].count = s->ops[1].count = 1;
 	if (cpu->stepper != NULL && len == X86_DECODE_UD)
 		soft_fail(cpu, "an instruction that it does not know");
-	if (decode_error(&ops[0], len, 0))
-		return ops;
-	n = soft_lower(cpu, ops, &c->scratch_insn, 0, SOFT_NO_PA, &end);
+	if (decode_error(&s->ops[0], len, 0))
+		return s->ops;
+	n = soft_lower(cpu, s->ops, &s->insn, 0, SOFT_NO_PA, &end);
 	if (!end)
-		soft_lower_next(cpu, &ops[n], (unsigned)len, 1);
-	return ops;
+		soft_lower_next(cpu, &s->ops[n], (unsigned)len, 1);
+	s->mode = (uint8_t)block_mode(cpu);
+	s->len = (uint8_t)len;
+	return s->ops;
 }
 
 /* Decoded, but not in the cache yet. */
@@ -183,8 +227,13 @@ static struct soft_block *
 prepare(struct soft_cpu *cpu, uint64_t pa, const uint8_t *code, unsigned left)
 {
 	struct soft_block *b;
+	struct x86_insn first;
 	struct draft d;
 
+	/* Often asked for: an instruction that crosses a page never gets one */
+	if (left < X86_MAX_INSN &&
+	    x86_decode(&first, code, left, cpu->mode) == X86_DECODE_MORE)
+		return NULL;
 	if (!draft_block(cpu, &d, pa, code, left))
 		return NULL;
 	b = soft_code_alloc(cpu, sizeof(*b) + d.nops * sizeof(d.ops[0]));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/str.h"
 #include "vmm/soft/exec.h"
 #include "vmm/soft/lockstep.h"
 #include "vmm/soft/mmu.h"
@@ -14,6 +15,7 @@
 #include "vmm/soft/vm.h"
 
 #define ARENA_SIZE (UINT64_C(64) << 20)
+#define HUGE (UINT64_C(2) << 20) /* page of the host; divides ARENA_SIZE */
 
 static void *
 map_zero(size_t size)
@@ -24,6 +26,27 @@ map_zero(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/*
+ * As map_zero(), in huge pages where the host has them: every operation that
+ * runs is read from here, and a kernel's network path alone is a megabyte.
+ */
+static void *
+map_huge(size_t size)
+{
+	uint8_t *p = map_zero(size + HUGE), *start;
+	size_t before;
+
+	if (p == NULL)
+		return NULL;
+	start = (uint8_t *)ROUND_UP((uintptr_t)p, HUGE);
+	before = (size_t)(start - p);
+	if (before != 0)
+		munmap(p, before);
+	munmap(start + size, HUGE - before);
+	(void)madvise(start, size, MADV_HUGEPAGE);
+	return start;
+}
+
 struct soft_code *
 soft_code_create(struct soft_vm *vm)
 {
@@ -32,7 +55,7 @@ soft_code_create(struct soft_vm *vm)
 	if (c == NULL)
 		return NULL;
 	c->size = ARENA_SIZE;
-	c->arena = map_zero(c->size);
+	c->arena = map_huge(c->size);
 	if (c->arena == NULL) {
 		munmap(c, sizeof(*c) + vm->npages * 8u);
 		return NULL;

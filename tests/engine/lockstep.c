@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "tap.h"
+#include "vmm/soft/chain.h"
 #include "vmm/soft/lockstep.h"
 #include "vmm/soft/ops.h"
 #include "vmm/soft/vm.h"
@@ -155,10 +156,16 @@ bad_prepare(
     struct soft_cpu *cpu, uint64_t pa, const uint8_t *code, unsigned left)
 {
 	struct soft_block *b = soft_exec_threaded.prepare(cpu, pa, code, left);
+	bool bad = false;
 
 	for (unsigned i = 0; b != NULL && handler != NULL && i < b->nops; i++)
-		if (b->ops[i].len != 0 && pa + b->ops[i].off == address(where))
+		if (b->ops[i].len != 0 &&
+		    pa + b->ops[i].off == address(where)) {
 			b->ops[i].fn = handler;
+			bad = true;
+		}
+	if (bad)
+		soft_chain_break(cpu, b);
 	return b;
 }
 

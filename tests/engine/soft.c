@@ -7,6 +7,7 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,6 +173,8 @@ soft_test_data(void)
 	return ram + PA_DATA;
 }
 
+static unsigned watch_seen;
+
 /* As the run loop does for one instruction. */
 static void
 step(void)
@@ -179,6 +182,39 @@ step(void)
 	cpu->shadow = 0;
 	cpu->sti_at = ~UINT64_C(0);
 	cpu->exec->single(cpu);
+}
+
+/* A block ends after its first instruction, and nothing runs from there on. */
+static unsigned
+after_first(const struct x86_insn *in)
+{
+	return watch_seen++ != 0;
+}
+
+/* The same by a block, if one can be made and the next is where it ends. */
+static bool
+step_block(void)
+{
+	static struct soft_watch watch = { .stop = after_first };
+	const uint8_t *p = ram + PA_CODE + (cpu->rip - CODE_ADDR);
+	struct x86_insn in;
+
+	if (x86_decode(&in, p, X86_MAX_INSN, cpu->mode) <= 0 ||
+	    (cpu->rip & 0xfff) + in.len > 4096 ||
+	    (in.row->attr & (X86_A_BR | X86_A_STOP | X86_A_STR)))
+		return false;
+	/* the case was put there past the engine */
+	soft_code_written(cpu, PA_CODE + (cpu->rip - CODE_ADDR), X86_MAX_INSN);
+	watch_seen = 0;
+	watch.stopped = 0;
+	watch.budget = INT_MAX;
+	cpu->watch = &watch;
+	cpu->shadow = 0;
+	cpu->sti_at = ~UINT64_C(0);
+	atomic_store(&cpu->request, 0);
+	cpu->exec->run(cpu);
+	cpu->watch = NULL;
+	return true;
 }
 
 static void
@@ -193,6 +229,7 @@ set_mode(unsigned mode)
 void
 soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *f)
 {
+	static unsigned turn;
 	int why;
 
 	set_mode(mode);
@@ -207,8 +244,13 @@ soft_test_run(struct regs *r, unsigned mode, bool fp, struct fault *f)
 		soft_fp_make_live(cpu, SOFT_FP_LIVE);
 	*f = (struct fault){ .vector = -1 };
 	why = setjmp(cpu->fault);
+	if (why != SOFT_LEAVE_NONE)
+		cpu->exec->left(cpu, (enum soft_leave)why);
+	cpu->watch = NULL;
 	if (why == SOFT_LEAVE_NONE || why == SOFT_LEAVE_RESTART) {
-		step();
+		/* every other case as a block */
+		if (turn++ % 2 == 0 || !step_block())
+			step();
 	} else {
 		f->vector = why == SOFT_LEAVE_RAISE ? cpu->exc_vector : 1000;
 		f->error = cpu->exc_has_error ? cpu->exc_error : 0;
@@ -242,6 +284,8 @@ soft_test_run_blocks(struct regs *r, struct fault *f)
 	memcpy(cpu->xsave, r->xsave, XSAVE_SIZE);
 	atomic_store(&cpu->request, 0);
 	why = setjmp(cpu->fault);
+	if (why != SOFT_LEAVE_NONE)
+		cpu->exec->left(cpu, (enum soft_leave)why);
 	while (why == SOFT_LEAVE_NONE || why == SOFT_LEAVE_RESTART) {
 		cpu->exec->run(cpu);
 		cpu->shadow = 0;

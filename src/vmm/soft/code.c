@@ -118,6 +118,7 @@ soft_code_flush(struct soft_cpu *cpu)
 	memset(c->hash, 0, sizeof(c->hash));
 	memset(c->jump, 0, sizeof(c->jump));
 	c->used = 0;
+	c->full = false;
 	c->flushes++;
 	cpu->exec->flushed(cpu);
 }
@@ -450,7 +451,7 @@ build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
 	struct soft_block *b;
 	size_t used;
 
-	if (c->used + SOFT_BLOCK_ROOM > c->size)
+	if (c->full || c->used + SOFT_BLOCK_ROOM > c->size)
 		soft_code_flush(cpu);
 	if (left > SOFT_BLOCK_BYTES)
 		left = SOFT_BLOCK_BYTES;

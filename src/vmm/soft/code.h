@@ -5,8 +5,8 @@
  * A block is straight-line code inside one page, made once and kept by physical
  * address, code size and privilege (user or not). What is in it is the
  * executor's (exec.h). The threaded one's operations are handlers with their
- * operands; each handler ends by calling the next one. Branches to a known
- * place keep a link to the block there.
+ * operands; each handler returns the next operation. Branches to a known place
+ * keep a link to the block there.
  *
  * Links and the jump cache are valid for a generation of mappings (xgen in
  * cpu.h): flushing translations starts a new generation, so nothing has to be
@@ -34,12 +34,11 @@
 
 struct soft_op;
 /*
- * Runs the operation and all that follow (by tail calls), or itself only: then
- * it returns the next one. NULL: leave the block, rip is set. acc: what the
- * operation before it put in its destination, if that one passes it on
- * (flow.c).
+ * Runs the operation and returns the next one (in RAX). NULL: leave the block,
+ * rip is set. acc: what the operation before it put in its destination, if that
+ * one passes it on (flow.c); returned in RDX, where the next one has it.
  */
-typedef const struct soft_op *
+typedef struct soft_next
 soft_fn(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc);
 
 struct soft_op {
@@ -68,7 +67,8 @@ struct soft_block {
 	uint8_t mode; /* low bits of xgen */
 	bool valid;
 	/* The body, the executor's (exec.h). */
-	uint16_t nops;
+	uint16_t nops, chain_size;
+	const uint8_t *chain; /* chain.h; right before ops */
 	struct soft_op ops[];
 };
 
@@ -106,6 +106,7 @@ struct soft_code {
 	struct soft_block *page[1 << 12]; /* lists by hash of the page */
 	uint8_t *arena;
 	size_t used, size;
+	bool full; /* the executor's own memory: flush before the next */
 	/* By page number: 64-byte lines with code in this cache. */
 	_Atomic uint64_t *lines;
 	uint64_t executed[64]; /* Bloom filter of linear code pages */
@@ -123,6 +124,7 @@ struct soft_code {
 	uint32_t npages;
 
 	/* threaded.c: */
+	struct soft_chain *chain;
 	struct soft_op *link_from; /* branch that waits for its link */
 	struct soft_op *stale; /* first op of a block that was hit */
 	struct soft_single single[SOFT_SINGLES];
@@ -202,7 +204,7 @@ void soft_lower_next(
 void soft_lower_fault(struct soft_op *op, unsigned off, unsigned vector);
 
 /* What stands in an invalid block. */
-const struct soft_op *
+struct soft_next
 soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc);
 
 #endif

@@ -175,6 +175,13 @@ struct soft_watch;
 struct soft_lockstep; /* lockstep.h */
 struct engine_stepper; /* step.h */
 
+/* What an operation returns: code.h, soft_fn */
+struct soft_op;
+struct soft_next {
+	const struct soft_op *op;
+	uint64_t acc;
+};
+
 struct soft_cpu {
 	/* what the fast paths touch */
 	uint64_t gpr[X86_GPR_COUNT + 1]; /* the last is always 0 */
@@ -190,7 +197,8 @@ struct soft_cpu {
 	 * address space, with the execution mode in the low bits.
 	 */
 	uint64_t xgen[2];
-	uint64_t acc; /* of ops.h, where operations return to a loop */
+	const uint8_t *arena; /* of the code cache, for chain.c */
+	const uint8_t **chain_sp; /* stack of the chain that runs, or NULL */
 	uint16_t cur_off; /* running instruction, from base_rip */
 	uint8_t cur_len;
 	uint8_t mem_seg; /* segment of the access (#SS or #GP) */

@@ -49,8 +49,8 @@ struct soft_executor {
 	void (*flushed)(struct soft_cpu *cpu);
 	/*
 	 * run() or single() was left by a fault (exc_*), by soft_restart() or
-	 * by soft_fail(): before anything is done about it. NULL: needs not
-	 * know. false: ENGINE_EXIT_FAILED, the report is filled in.
+	 * by soft_fail(): before anything is done about it. false:
+	 * ENGINE_EXIT_FAILED, the report is filled in.
 	 */
 	bool (*left)(struct soft_cpu *cpu, enum soft_leave why);
 };

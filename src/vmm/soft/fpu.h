@@ -44,10 +44,10 @@ enum soft_fp_mem { SOFT_FP_NO_MEM, SOFT_FP_LOAD, SOFT_FP_STORE };
 struct soft_op;
 /*
  * Runs the instruction; mem is the rewritten memory operand. With op it is an
- * operation and goes on to the next one; NULL: it just returns. Instructions
+ * operation and returns the next one; NULL: nothing. Instructions
  * that fail end in soft_raise().
  */
-typedef const struct soft_op *
+typedef struct soft_next
 soft_fp_code(struct soft_cpu *cpu, void *mem, const struct soft_op *op);
 
 #define SOFT_FP_KEY 16

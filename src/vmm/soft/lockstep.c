@@ -331,6 +331,7 @@ left(struct soft_cpu *a, enum soft_leave why)
 	struct soft_lockstep *ls = a->ls;
 
 	atomic_fetch_and(&a->request, ~(uint32_t)SOFT_REQ_WATCH);
+	ls->subject->left(a, why);
 	return !ls->active || end(ls, why);
 }
 
@@ -369,6 +370,7 @@ destroy(struct soft_cpu *a)
 	    a->id, ls->stats.insns, ls->stats.units, ls->stats.host,
 	    ls->stats.function, ls->stats.handler, ls->stats.faults,
 	    ls->stats.mmio, ls->stats.alone, ls->stats.dma, ls->stats.crowded);
+	ls->subject->destroy(a);
 	a->ls = NULL;
 	a->watch = NULL;
 	lockstep_shadow_destroy(ls);
@@ -391,8 +393,8 @@ create(struct soft_cpu *a)
 	ls->watch.stop = ends_unit;
 	a->watch = &ls->watch;
 	ls->start = calloc(1, sizeof(*ls->start));
-	if (ls->start == NULL || lockstep_mem_create(ls) < 0 ||
-	    lockstep_shadow_create(ls) == NULL)
+	if (ls->subject->create(a) < 0 || ls->start == NULL ||
+	    lockstep_mem_create(ls) < 0 || lockstep_shadow_create(ls) == NULL)
 		return -ENOMEM; /* destroy() follows */
 	return 0;
 }

@@ -254,11 +254,11 @@ next_rip(const struct soft_cpu *b, unsigned len)
 static void
 run_handler(struct soft_cpu *b, const struct lockstep_insn *e)
 {
-	const struct soft_op *op = e->ops;
+	struct soft_next n = { e->ops, 0 };
 
 	atomic_store_explicit(&b->request, SOFT_REQ_STEP, memory_order_relaxed);
-	while (op)
-		op = op->fn(b, op, b->acc);
+	while (n.op)
+		n = n.op->fn(b, n.op, n.acc);
 	atomic_store_explicit(&b->request, 0, memory_order_relaxed);
 }
 

@@ -11,7 +11,7 @@ bad_target(struct soft_cpu *cpu, const struct soft_op *op)
 	soft_raise_error(cpu, X86_EXC_GP, 0);
 }
 
-const struct soft_op *
+struct soft_next
 soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc)
 {
 	/* Decoded anew meanwhile? */
@@ -22,15 +22,15 @@ soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc)
 	cpu->insns += (uint64_t)op->count - (op->len != 0);
 	if (op->off == 0)
 		cpu->code->stale = (struct soft_op *)op;
-	return NULL;
+	LEAVE;
 }
 
-const struct soft_op *
+struct soft_next
 soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op)
 {
 	cpu->rip = cpu->base_rip;
 	cpu->code->link_from = (struct soft_op *)op;
-	return NULL;
+	LEAVE;
 }
 
 /* clang-format off */
@@ -65,7 +65,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op)
 	if (likely(j_->rip == to_ && j_->gen == cpu->xgen[to_ >> 63]))    \
 		NEXT(j_->block->ops);                                     \
 	cpu->rip = to_;                                                   \
-	return NULL
+	LEAVE
 
 OP(jmp_in) { GO_IN_PAGE; }
 OP(jmp_x64) { GO_X(uint64_t); }

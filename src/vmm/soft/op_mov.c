@@ -193,7 +193,7 @@ OP(op_insn_end)
 	/* as in soft_lower_next() */
 	cpu->rip = cpu->mode == 8 ? rip : (uint32_t)rip;
 	((soft_insn_fn *)op->imm)(cpu, op->insn);
-	return NULL;
+	LEAVE;
 }
 
 OP(op_fault)

@@ -1,8 +1,7 @@
 /*
  * Operations: x87, MMX, SSE and AVX by their thunks (fpu.h). The general one
  * does everything; the others take the cases that matter, where nothing has to
- * be checked but one byte and the TLB, and go from the thunk right to the next
- * operation.
+ * be checked but one byte and the TLB, and end in the thunk.
  */
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/ops.h"

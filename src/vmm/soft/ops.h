@@ -4,44 +4,20 @@
 #ifndef VMM_SOFT_OPS_H
 #define VMM_SOFT_OPS_H
 
-/*
- * Every operation ends in an indirect jump of its own, so that the host's
- * branch predictor sees what usually follows what.
- */
 #ifndef __clang__
-#pragma GCC optimize("no-partial-inlining", "no-ipa-icf", "no-crossjumping")
+#pragma GCC optimize("no-partial-inlining", "no-ipa-icf")
 #endif
 
 #include "vmm/soft/code.h"
 
-/*
- * With optimisation the compiler turns calls in tail position into jumps and
- * operations run on from one to the next; without it, or under a sanitizer, the
- * stack would grow, so each operation returns the next one to a loop.
- */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(undefined_sanitizer)
-#define SOFT_LOOP 1
-#endif
-#endif
-#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || \
-    defined(__SANITIZE_THREAD__)
-#define SOFT_LOOP 1
-#endif
-#ifdef SOFT_LOOP
-#define SOFT_GO(o, v) return (cpu->acc = (v), (o))
-#elif defined(__clang__)
-#define SOFT_GO(o, v) __attribute__((musttail)) return (o)->fn(cpu, (o), (v))
-#else
-#define SOFT_GO(o, v) return (o)->fn(cpu, (o), (v))
-#endif
-/* In a register first: then the jump is "add; jmp *mem". v: for acc */
-#define NEXT_ACC(o, v)                          \
-	do {                                    \
-		const struct soft_op *n_ = (o); \
-		__asm__("" : "+r"(n_));         \
-		SOFT_GO(n_, (v));               \
-	} while (0)
+static inline struct soft_next
+soft_go(const struct soft_op *op, uint64_t acc)
+{
+	return (struct soft_next){ op, acc };
+}
+
+/* On to operation o. v: for acc */
+#define NEXT_ACC(o, v) return soft_go((o), (v))
 /* Nothing passed on: whatever is in the register */
 #define NEXT(o)                           \
 	do {                              \
@@ -49,6 +25,8 @@
 		__asm__("" : "=r"(any_)); \
 		NEXT_ACC(o, any_);        \
 	} while (0)
+/* Out of the block: rip is set. */
+#define LEAVE return soft_go(NULL, 0)
 /* Another handler for the same operation */
 #define INSTEAD(handler) return handler(cpu, op, 0)
 /* The end of operations that write a register of 4 or 8 bytes */
@@ -59,8 +37,8 @@
 		NEXT_ACC(op + 1, set_);                    \
 	} while (0)
 
-#define OP(name)                           \
-	static const struct soft_op *name( \
+#define OP(name)                      \
+	static struct soft_next name( \
 	    struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc)
 
 /* Byte offsets for soft_op.base/index */
@@ -99,7 +77,7 @@ COLD void soft_op_write(struct soft_cpu *cpu, const struct soft_op *op,
     uint64_t lin, unsigned size, uint64_t v);
 COLD void *soft_op_rmw(struct soft_cpu *cpu, const struct soft_op *op,
     uint64_t lin, unsigned size);
-COLD const struct soft_op *
+COLD struct soft_next
 soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 
 #define OP_MEM(bits) soft_mem##bits
@@ -120,7 +98,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
  */
 /* clang-format off */
 #define OP_TWIN(name) \
-	COLD static const struct soft_op *name##_slow(             \
+	COLD static struct soft_next name##_slow(                         \
 	    struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc)
 #define OP_LOAD_FAST(name, slow, bits, address, tail, ...)                 \
 	OP(name)                                                          \
@@ -279,7 +257,7 @@ soft_op_link_miss(struct soft_cpu *cpu, const struct soft_op *op);
 		if (unlikely(atomic_load_explicit(               \
 			&cpu->request, memory_order_relaxed))) { \
 			cpu->rip = cpu->base_rip;                \
-			return NULL;                             \
+			LEAVE;                                   \
 		}                                                \
 	} while (0)
 
@@ -458,6 +436,7 @@ soft_flow_chain(struct soft_op *ops, const struct soft_flow *flow, unsigned n);
  * the first one's place and reads the operands of both where they are.
  */
 soft_fn *soft_fuse(const struct soft_op *first, const struct soft_op *second);
+extern soft_fn *const soft_push_push, *const soft_pop_pop;
 
 enum soft_link { SOFT_IN_PAGE, SOFT_X64, SOFT_X32, SOFT_X16, SOFT_LINK_COUNT };
 extern soft_fn *const soft_jmp_ops[SOFT_LINK_COUNT];

@@ -323,8 +323,7 @@ run(struct soft_cpu *cpu)
 
 	if (why != SOFT_LEAVE_NONE) {
 		atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
-		if (cpu->exec->left != NULL &&
-		    !cpu->exec->left(cpu, (enum soft_leave)why))
+		if (!cpu->exec->left(cpu, (enum soft_leave)why))
 			why = SOFT_LEAVE_FAIL;
 	}
 	switch (why) {

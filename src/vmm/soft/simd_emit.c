@@ -370,19 +370,13 @@ put_address(struct out *o, bool memory)
 	}
 }
 
-/* On to the next operation, as NEXT(op + 1) of ops.h does. */
+/* On to the next operation, as NEXT(op + 1) of ops.h does; acc is none. */
 static void
 put_next(struct out *o)
 {
-#ifdef SOFT_LOOP
 	put_bytes(o, "\x48\x8d\x42", 3); /* lea size(%rdx), %rax */
 	put(o, sizeof(struct soft_op));
 	put(o, 0xc3);
-#else
-	put_bytes(o, "\x48\x8d\x72", 3); /* lea size(%rdx), %rsi */
-	put(o, sizeof(struct soft_op));
-	put_bytes(o, "\xff\x26", 2); /* jmp *(%rsi) */
-#endif
 }
 
 unsigned
@@ -412,7 +406,6 @@ soft_fp_emit(const struct soft_fp_form *f, uint8_t *p)
 	put(&o, 0xc3);
 	return o.n;
 }
-_Static_assert(offsetof(struct soft_op, fn) == 0, "put_next");
 _Static_assert(sizeof(struct soft_op) < 128, "put_next");
 
 /* ---- what must be live ---- */

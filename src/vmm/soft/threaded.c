@@ -1,8 +1,10 @@
 /*
  * The interpreter by threaded operations: the first executor. A block's body is
- * an array of struct soft_op, each of which ends by jumping to the next one's
- * handler (ops.h), and branches keep links to the blocks that they lead to.
+ * an array of struct soft_op, whose handlers return the next one (ops.h); host
+ * code calls one after the other (chain.h), and branches keep links to the
+ * blocks that they lead to.
  */
+#include "vmm/soft/chain.h"
 #include "vmm/soft/exec.h"
 #include "vmm/soft/ops.h"
 
@@ -20,7 +22,7 @@ OP(op_stop)
 	cpu->rip = cpu->base_rip + op->off;
 	cpu->insns += op->count;
 	cpu->watch->stopped = op->aux;
-	return NULL;
+	LEAVE;
 }
 
 /* count: instructions before it */
@@ -140,6 +142,7 @@ make_single(struct soft_cpu *cpu)
 struct draft {
 	struct soft_op ops[SOFT_BLOCK_INSNS * 2 + 4];
 	struct soft_flow flow[SOFT_BLOCK_INSNS * 2 + 4];
+	uint8_t kind[SOFT_BLOCK_INSNS * 2 + 4]; /* enum soft_chain_kind */
 	unsigned nops, bytes;
 };
 
@@ -152,8 +155,10 @@ optimize(struct draft *d)
 	soft_flow_elide(ops, d->flow, d->nops);
 	for (unsigned i = 0; i + 1 < d->nops; i++) {
 		fused = soft_fuse(&ops[i], &ops[i + 1]);
-		if (fused != NULL)
+		if (fused != NULL) {
 			ops[i].fn = fused;
+			d->kind[i++] = SOFT_CHAIN_PAIR;
+		}
 	}
 	soft_flow_chain(ops, d->flow, d->nops);
 }
@@ -172,6 +177,7 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 	int len;
 
 	memset(ops, 0, sizeof(d->ops));
+	memset(d->kind, SOFT_CHAIN_PLAIN, sizeof(d->kind));
 	for (k = 0; k < sizeof(d->flow) / sizeof(d->flow[0]); k++)
 		d->flow[k] = soft_flow_unknown;
 	if (cpu->watch != NULL)
@@ -203,6 +209,9 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 		if (ops[n].insn == keep)
 			c->used += (sizeof(insn) + 7) & ~(size_t)7;
 		soft_flow_of(&d->flow[n], &ops[n], keep);
+		if (!end && (insn.row->attr & X86_A_BR))
+			d->kind[n] = (uint8_t)(SOFT_CHAIN_JCC +
+			    (insn.row->mn - X86_MN_JO));
 		n += k;
 		off += (unsigned)len;
 		if (off >= left) { /* to the page's last byte */
@@ -212,6 +221,7 @@ draft_block(struct soft_cpu *cpu, struct draft *d, uint64_t pa,
 	}
 	if (!end)
 		soft_lower_next(cpu, &ops[n++], off, i);
+	d->kind[n - 1] = SOFT_CHAIN_END;
 	d->nops = n;
 	d->bytes = off;
 	optimize(d);
@@ -240,24 +250,47 @@ prepare(struct soft_cpu *cpu, uint64_t pa, const uint8_t *code, unsigned left)
 	memcpy(b->ops, d.ops, d.nops * sizeof(d.ops[0]));
 	b->bytes = (uint16_t)d.bytes;
 	b->nops = (uint16_t)d.nops;
+	soft_chain_make(cpu, b, d.kind);
 	return b;
 }
 
 /* ---- running ---- */
 
+/* One operation after the other, until they leave. */
 static void
 run_ops(struct soft_cpu *cpu, const struct soft_op *op)
 {
+	struct soft_next n = { op, 0 };
+
+	while (n.op)
+		n = n.op->fn(cpu, n.op, n.acc);
+}
+
+static void
+run_block(struct soft_cpu *cpu, const struct soft_block *b)
+{
+	struct soft_next n = { b->ops, 0 };
+
 	cpu->base_rip = cpu->rip;
-	while (op)
-		op = op->fn(cpu, op, cpu->acc);
+	while (n.op) {
+		if (n.op->fn == soft_op_stale)
+			n = soft_op_stale(cpu, n.op, n.acc);
+		else if (soft_block_of(n.op)->chain_size != 0)
+			n = soft_chain_run(cpu, n.op);
+		else
+			return run_ops(cpu, n.op);
+	}
 }
 
 static void
 single(struct soft_cpu *cpu)
 {
+	const struct soft_op *ops;
+
 	atomic_fetch_or(&cpu->request, SOFT_REQ_STEP);
-	run_ops(cpu, make_single(cpu));
+	ops = make_single(cpu);
+	cpu->base_rip = cpu->rip;
+	run_ops(cpu, ops);
 	atomic_fetch_and(&cpu->request, ~(uint32_t)SOFT_REQ_STEP);
 }
 
@@ -308,7 +341,7 @@ run(struct soft_cpu *cpu)
 	do {
 		b = next_block(cpu);
 		if (likely(b != NULL))
-			run_ops(cpu, b->ops);
+			run_block(cpu, b);
 		else
 			single(cpu);
 	} while (likely(!soft_must_leave(cpu)) &&
@@ -321,26 +354,31 @@ stale(struct soft_cpu *cpu, struct soft_block *b)
 	for (unsigned i = 0; i < b->nops; i++)
 		b->ops[i].fn = soft_op_stale;
 	b->ops[0].link = NULL;
-}
-
-static int
-create(struct soft_cpu *cpu)
-{
-	return 0;
+	soft_chain_break(cpu, b);
 }
 
 static void
-destroy(struct soft_cpu *cpu)
+flushed(struct soft_cpu *cpu)
 {
+	unlink_pending(cpu);
+	soft_chain_flush(cpu);
+}
+
+static bool
+left(struct soft_cpu *cpu, enum soft_leave why)
+{
+	soft_chain_left(cpu);
+	return true;
 }
 
 const struct soft_executor soft_exec_threaded = {
 	.name = "threaded",
-	.create = create,
-	.destroy = destroy,
+	.create = soft_chain_create,
+	.destroy = soft_chain_destroy,
 	.prepare = prepare,
 	.run = run,
 	.single = single,
 	.stale = stale,
-	.flushed = unlink_pending,
+	.flushed = flushed,
+	.left = left,
 };

@@ -1,0 +1,82 @@
+/*
+ * Writing host code; private to the chain files.
+ *
+ * Registers in a chain: RBX the vCPU, RBP the arena of the operations, RDX acc.
+ * Pieces may change all registers that calls do.
+ */
+#ifndef VMM_SOFT_CHAIN_OUT_H
+#define VMM_SOFT_CHAIN_OUT_H
+
+#include <stddef.h>
+
+#include "vmm/soft/ops.h"
+
+struct chain_out {
+	uint8_t *w; /* where it is written */
+	const uint8_t *x; /* and where it will run */
+	bool flags; /* the host's flags are those of fl */
+};
+
+static inline void
+chain_put(struct chain_out *o, const void *p, unsigned n)
+{
+	memcpy(o->w, p, n);
+	o->w += n;
+	o->x += n;
+}
+
+#define PUT(o, ...)                                   \
+	do {                                          \
+		const uint8_t b_[] = { __VA_ARGS__ }; \
+		chain_put((o), b_, sizeof(b_));       \
+	} while (0)
+
+static inline void
+chain_put32(struct chain_out *o, uint32_t v)
+{
+	chain_put(o, &v, 4);
+}
+
+/* ModRM for a field of the vCPU at byte off */
+static inline void
+chain_field(struct chain_out *o, unsigned reg, size_t off)
+{
+	if (off < 128) {
+		PUT(o, (uint8_t)(0x43 | reg << 3), (uint8_t)off);
+	} else {
+		PUT(o, (uint8_t)(0x83 | reg << 3));
+		chain_put32(o, (uint32_t)off);
+	}
+}
+
+#define CPU_FL offsetof(struct soft_cpu, fl)
+
+/* The host's flags as fl says: movzwl, add $127 (OF is bit 0), sahf */
+static inline void
+chain_flags(struct chain_out *o)
+{
+	if (o->flags)
+		return;
+	PUT(o, 0x0f, 0xb7);
+	chain_field(o, 0, CPU_FL);
+	PUT(o, 0x04, 0x7f, 0x9e);
+	o->flags = true;
+}
+
+/*
+ * chain_inline.c: the operation itself, without a call; false: it has to be
+ * called, nothing was written. The same in effect as the handler, acc and flags
+ * too. *ret_slow: displacement of a jump to code that calls the handler
+ * instead; NULL: there is none.
+ */
+bool
+chain_inline(struct chain_out *o, const struct soft_op *op, uint8_t **ret_slow);
+/*
+ * Push base_rip + off as a return address; what does not hit the TLB jumps, by
+ * the displacement returned.
+ */
+uint8_t *chain_push_rip(struct chain_out *o, unsigned off);
+/* Make its table; once. */
+void chain_inline_init(void);
+
+#endif

@@ -154,6 +154,38 @@ is_own(const struct zone_conf *conf, const struct zone_res *disk,
 	    uuid != NULL && strcasecmp(id->zone, uuid) == 0;
 }
 
+/* The pool whose place for it is the zonepath, and has a volume of it. */
+static int
+own_pool(const struct volume_pools *pools, const struct zone_conf *conf,
+    struct volume_id *ret)
+{
+	const char *zonepath = zone_conf_get(conf, "zonepath");
+	const struct zone_res *r;
+	char path[ADMIN_PATH];
+	size_t at = ZONE_NEW;
+
+	while ((r = zone_conf_next_disk(conf, &at)) != NULL)
+		if (is_own(conf, r, ret) &&
+		    volume_zone_path(pools, ret->pool, ret->zone, path,
+			sizeof(path), NULL) == 0 &&
+		    strcmp(path, zonepath) == 0)
+			return 0;
+	return -ENOENT;
+}
+
+int
+admin_make_place(struct admin *a, const struct zone_conf *conf,
+    const char *path, struct error *err)
+{
+	struct volume_pools *pools = NULL;
+	struct volume_id id;
+	int rc = admin_pools(a, &pools, err);
+
+	if (rc == 0 && own_pool(pools, conf, &id) == 0)
+		rc = volume_zone_create(pools, id.pool, id.zone, err);
+	return rc < 0 ? rc : admin_make_zonepath(path, err);
+}
+
 uint64_t
 admin_disks_there(struct admin *a, const struct zone_conf *conf)
 {

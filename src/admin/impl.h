@@ -49,6 +49,13 @@ void admin_undo_install(struct admin *a, const struct zone_conf *conf,
 int admin_check_nets(
     struct admin *a, const struct zone_conf *conf, struct error *err);
 int admin_make_zonepath(const char *path, struct error *err);
+/*
+ * The same, for a zone whose volumes are not made yet: if a pool's place is the
+ * zonepath, the pool makes it, as a dataset would be mounted over what is
+ * there.
+ */
+int admin_make_place(struct admin *a, const struct zone_conf *conf,
+    const char *path, struct error *err);
 /* Run zonelink: an answer for each question, NULL where it failed. */
 int admin_zonelink(struct admin *a, const char *verb,
     struct nvlist *const *questions, size_t n, struct nvlist **answers,

@@ -264,7 +264,7 @@ install(struct admin *a, const char *zone, const struct zone_conf *conf,
 
 	rc = zone_store_set_state(a->store, zone, ZONE_STATE_INCOMPLETE, err);
 	if (rc == 0)
-		rc = admin_make_zonepath(path, err);
+		rc = admin_make_place(a, conf, path, err);
 	if (rc == 0)
 		rc = admin_make_disks(a, conf, in->image, err);
 	if (rc == 0)

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "base/tree.h"
 #include "store/copy.h"
+#include "store/volume.h"
 #include "zone/assign.h"
 #include "zone/brand.h"
 #include "zone/verify.h"
@@ -30,6 +31,15 @@ is_file(const char *path)
 	struct stat st;
 
 	return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Of a pool, which may share its blocks with another of its volumes. */
+static bool
+is_volume(const struct zone_res *disk)
+{
+	struct volume_id id;
+
+	return volume_parse(zone_res_disk_path(disk), &id) == 0;
 }
 
 static int
@@ -54,9 +64,12 @@ copy_disks(struct admin *a, const struct zone_conf *from,
 		rc = disk_path(a, from, f, src, err);
 		if (rc == 0)
 			rc = disk_path(a, to, t, dst, err);
-		if (rc == 0 && is_file(src) && access(dst, F_OK) != 0)
-			rc = admin_make_disk(
-			    a, zone_res_disk_path(t), dst, 0, src, err);
+		if (rc == 0 && (is_volume(f) || is_file(src)) &&
+		    access(src, F_OK) == 0 && access(dst, F_OK) != 0)
+			rc = admin_make_disk(a, zone_res_disk_path(t), dst, 0,
+			    is_volume(f) && is_volume(t) ? zone_res_disk_path(f)
+							 : src,
+			    err);
 	}
 	return rc;
 }
@@ -90,7 +103,7 @@ clone(struct admin *a, const char *zone, const char *path,
 		    a->store, zone, ZONE_STATE_INCOMPLETE, err);
 	if (rc < 0)
 		return rc;
-	rc = admin_make_zonepath(path, err);
+	rc = admin_make_place(a, conf, path, err);
 	if (rc == 0)
 		rc = copy_disks(a, source, conf, err);
 	if (rc == 0)

@@ -20,6 +20,7 @@
 #include "base/str.h"
 
 #define CHUNK (1U << 20)
+#define SMALL_CHUNK (64U << 10) /* where zeros are not written */
 #define KERNEL_CHUNK (64U << 20)
 #define DEPTH_MAX 16
 #define PATH_SIZE 4096
@@ -28,6 +29,7 @@ struct copy {
 	int from, to;
 	bool kernel; /* copy_file_range works here */
 	bool device; /* the target is a device: its holes have old bytes */
+	bool zeros; /* the target has nothing but zeros */
 	char *chunk; /* CHUNK bytes */
 };
 
@@ -55,6 +57,24 @@ unsupported(int error)
 	    error == ENOSYS || error == EBADF || error == EPERM;
 }
 
+static int
+copy_chunk(struct copy *c, size_t n, off_t at)
+{
+	ssize_t rc;
+
+	if (c->zeros && c->chunk[0] == 0 &&
+	    memcmp(c->chunk, c->chunk + 1, n - 1) == 0)
+		return 0;
+	for (size_t done = 0; done < n; done += (size_t)rc) {
+		rc = pwrite(c->to, c->chunk + done, n - done, at + (off_t)done);
+		if (rc < 0 && errno == EINTR)
+			rc = 0;
+		else if (rc <= 0)
+			return rc < 0 ? -errno : -EIO;
+	}
+	return 0;
+}
+
 /* One step by the kernel, or by reading and writing. */
 static ssize_t
 copy_step(struct copy *c, off_t at, off_t end)
@@ -71,18 +91,12 @@ copy_step(struct copy *c, off_t at, off_t end)
 			return n < 0 ? -errno : n;
 		c->kernel = false;
 	}
-	n = pread(c->from, c->chunk, MIN(left, CHUNK), at);
+	n = pread(
+	    c->from, c->chunk, MIN(left, c->zeros ? SMALL_CHUNK : CHUNK), at);
 	if (n <= 0)
 		return n < 0 ? -errno : 0;
-	for (ssize_t done = 0; done < n; done += rc) {
-		rc = (int)pwrite(
-		    c->to, c->chunk + done, (size_t)(n - done), at + done);
-		if (rc < 0 && errno == EINTR)
-			rc = 0;
-		else if (rc <= 0)
-			return rc < 0 ? -errno : -EIO;
-	}
-	return n;
+	rc = copy_chunk(c, (size_t)n, at);
+	return rc < 0 ? rc : n;
 }
 
 static int
@@ -107,7 +121,7 @@ copy_hole(const struct copy *c, off_t at, off_t end)
 {
 	uint64_t range[2] = { (uint64_t)at, (uint64_t)(end - at) };
 
-	if (!c->device || at == end)
+	if (!c->device || c->zeros || at == end)
 		return 0;
 	return ioctl(c->to, BLKZEROOUT, range) == 0 ? 0 : -errno;
 }
@@ -151,10 +165,12 @@ copy_sparse(struct copy *c, off_t size)
 	return rc;
 }
 
-int
-copy_disk(int from, int to)
+static int
+copy(int from, int to, bool zeros)
 {
-	struct copy c = { .from = from, .to = to, .kernel = true };
+	struct copy c = {
+		.from = from, .to = to, .kernel = !zeros, .zeros = zeros
+	};
 	uint64_t size, room;
 	struct stat st;
 	int rc;
@@ -177,6 +193,18 @@ copy_disk(int from, int to)
 	rc = c.chunk == NULL ? -ENOMEM : copy_sparse(&c, (off_t)size);
 	str_cleanup_free(&c.chunk);
 	return rc;
+}
+
+int
+copy_disk(int from, int to)
+{
+	return copy(from, to, false);
+}
+
+int
+copy_to_zeros(int from, int to)
+{
+	return copy(from, to, true);
 }
 
 /* shared: share blocks or fail, and let the caller sync. */

@@ -18,6 +18,9 @@ int copy_size(int fd, uint64_t *ret);
  * errno: -EFBIG, the device is too small; -EIO, the source became shorter.
  */
 int copy_disk(int from, int to);
+/* As that, to a device or a file of nothing but zeros, which are not written.
+ */
+int copy_to_zeros(int from, int to);
 /*
  * A regular file to a new one of that mode, synced; nothing stays behind when
  * it fails. The folder is the caller's to sync.

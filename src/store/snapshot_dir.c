@@ -177,8 +177,8 @@ dir_snap_list(const struct pool *p, const char *zone, struct snapshot_list *l,
 	return rc;
 }
 
-static int
-missing(
+int
+snapshot_missing(
     const struct pool *p, const char *zone, const char *name, struct error *err)
 {
 	return error_set(err, ENOENT,
@@ -389,7 +389,7 @@ drop(
 		rc = remove_snapshot(p, half, err);
 	/* from here on it is no snapshot, whatever happens */
 	if (rc == 0 && rename(path, half) != 0)
-		rc = errno == ENOENT ? missing(p, zone, name, err)
+		rc = errno == ENOENT ? snapshot_missing(p, zone, name, err)
 				     : error_sys(err, errno, "%s", path);
 	return rc < 0 ? rc : remove_snapshot(p, half, err);
 }
@@ -427,12 +427,8 @@ dir_snapshots_remove(const struct pool *p, const char *zone, struct error *err)
 
 /* ---- rollback ---- */
 
-/*
- * Of every name in 'from' that is no part of a snapshot: into 'to' what it is
- * today, in place of what is there.
- */
-static int
-keep_others(const char *from, const char *to, struct error *err)
+int
+dir_keep_others(const char *from, const char *to, struct error *err)
 {
 	char src[STORE_PATH], dst[STORE_PATH];
 	struct dirent *e;
@@ -444,7 +440,8 @@ keep_others(const char *from, const char *to, struct error *err)
 		return error_sys(err, errno, "%s", from);
 	while (rc == 0 && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 ||
-		    strcmp(e->d_name, "..") == 0 || is_part(e->d_name))
+		    strcmp(e->d_name, "..") == 0 ||
+		    strcmp(e->d_name, ".zfs") == 0 || is_part(e->d_name))
 			continue;
 		if (str_format(src, sizeof(src), "%s/%s", from, e->d_name) <
 			0 ||
@@ -481,7 +478,7 @@ roll_back(
 		return rc;
 	rc = copy_place(p, data, half, false, err);
 	if (rc == 0)
-		rc = keep_others(place, half, err);
+		rc = dir_keep_others(place, half, err);
 	if (rc == 0 &&
 	    renameat2(AT_FDCWD, half, AT_FDCWD, place, RENAME_EXCHANGE) != 0)
 		rc = error_sys(err, errno, "%s", place);
@@ -505,7 +502,7 @@ dir_snap_rollback(
 	while (rc == 0 && at < n && strcmp(v[at].name, name) != 0)
 		at++;
 	if (rc == 0 && at == n)
-		rc = missing(p, zone, name, err);
+		rc = snapshot_missing(p, zone, name, err);
 	if (rc == 0)
 		rc = roll_back(p, zone, name, err);
 	while (rc == 0 && n > at + 1)

@@ -147,7 +147,7 @@ int volume_stat(const struct volume_pools *pools, const char *conf_path,
 struct snapshot_info {
 	char name[SNAPSHOT_NAME_MAX + 1];
 	int64_t created; /* seconds since 1970 */
-	uint64_t used; /* bytes; blocks, shared ones too */
+	uint64_t used; /* bytes; blocks, shared ones too, but of zfs */
 };
 struct snapshot_list {
 	struct snapshot_info *v;

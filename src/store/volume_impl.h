@@ -75,6 +75,9 @@ bool volume_name_ok(const char *name);
 bool volume_name_half(char *name);
 int volume_list_add(struct volume_list *l, const struct volume_info *v);
 int snapshot_list_add(struct snapshot_list *l, const struct snapshot_info *s);
+/* -ENOENT: there is no such snapshot, as a sentence. */
+int snapshot_missing(const struct pool *p, const char *zone, const char *name,
+    struct error *err);
 
 /* ---- pools that are folders (volume_dir.c, snapshot_dir.c) ---- */
 
@@ -87,6 +90,11 @@ int dir_tree_make(const struct pool *p, const char *path, struct error *err);
 int dir_tree_remove(const struct pool *p, const char *path, struct error *err);
 int
 dir_snapshots_remove(const struct pool *p, const char *zone, struct error *err);
+/*
+ * Of every name in 'from' that is no part of a snapshot: into 'to' what it is
+ * today, in place of what is there.
+ */
+int dir_keep_others(const char *from, const char *to, struct error *err);
 int dir_snap_begin(const struct pool *p, const char *zone, const char *name,
     bool live, struct error *err);
 int dir_snap_take(const struct pool *p, const char *zone, const char *name,
@@ -108,6 +116,34 @@ int device_resize(const char *path, uint64_t size, struct error *err);
 /* Has it room for that? Then the origin (NULL: none) is copied to it. */
 int device_fill(
     const char *path, uint64_t size, const char *origin, struct error *err);
+
+/* ---- zvols (volume_zfs.c, snapshot_zfs.c) ---- */
+
+/* Tests have their own. */
+extern const char *zvol_dir; /* where udev's links are: /dev/zvol */
+extern unsigned zvol_patience; /* seconds that they may take */
+
+/* WHERE/ZONE, and what is to be behind it: "", "@SNAPSHOT" */
+int zfs_dataset(const struct pool *p, const char *zone, const char *behind,
+    char *buf, struct error *err);
+/* WHERE/ZONE/NAME, the same way */
+int zfs_zvol(const struct pool *p, const char *zone, const char *name,
+    const char *behind, char *buf, struct error *err);
+/* The folder where the dataset is mounted, the same way */
+int zfs_place(const struct pool *p, const char *zone, const char *behind,
+    char *buf, struct error *err);
+/* With its snapshots; its clones stay. */
+int zfs_zvol_remove(const char *set, struct error *err);
+int zfs_list(const struct pool *p, const char *zone, struct volume_list *l,
+    struct error *err);
+int zfs_snap_take(const struct pool *p, const char *zone, const char *name,
+    bool live, struct error *err);
+int zfs_snap_rollback(const struct pool *p, const char *zone, const char *name,
+    struct error *err);
+int zfs_snap_delete(const struct pool *p, const char *zone, const char *name,
+    struct error *err);
+int zfs_snap_list(const struct pool *p, const char *zone,
+    struct snapshot_list *l, struct error *err);
 
 /* ---- subvolumes (subvol.c); negative errno ---- */
 

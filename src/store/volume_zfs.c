@@ -1,233 +1,295 @@
 /*
- * Pools of ZFS, by its program zfs (found in PATH, run without a shell). A
- * zone's place is a dataset, its volumes are zvols below it, so that one
- * recursive snapshot has all of them. Snapshots are named as SmartOS names
- * them, @vmsnap-NAME.
+ * Pools of ZFS, by its program zfs. A zone's place is a dataset, its volumes
+ * are zvols below it, so that one recursive snapshot has all of them. Snapshots
+ * are named as SmartOS names them, @vmsnap-NAME; those that clones are of
+ * @zhyve-ZONE-NAME, by the clone's names.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
-#include <spawn.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/tree.h"
 #include "store/copy.h"
 #include "store/volume_impl.h"
+#include "store/zfs_run.h"
 
 #define WORDS 24
 #define WORD 512
-#define OUTPUT_MAX (4U << 20)
-#define SNAP "vmsnap-"
 #define DEVICE_WAIT 100 /* tenths of a second, until udev made its link */
 
-extern char **environ;
+#define ZVOL_NAME _IOR(0x12, 125, char[256]) /* BLKZNAME of OpenZFS */
 
-struct zfs {
-	char word[WORDS][WORD];
-	size_t n;
-	bool cut;
-};
+/* ---- names ---- */
 
-static void zfs_add(struct zfs *z, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void
-zfs_add(struct zfs *z, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	if (z->n == WORDS) {
-		z->cut = true;
-		return;
-	}
-	va_start(ap, fmt);
-	n = vsnprintf(z->word[z->n++], WORD, fmt, ap);
-	va_end(ap);
-	z->cut |= n < 0 || n >= WORD;
-}
-
-/* ---- running it ---- */
-
-static int
-zfs_spawn(char *const *argv, int out, int errors, pid_t *ret)
-{
-	posix_spawn_file_actions_t io;
-	int rc = posix_spawn_file_actions_init(&io);
-
-	if (rc != 0)
-		return -rc;
-	rc = posix_spawn_file_actions_addopen(&io, 0, "/dev/null", O_RDONLY, 0);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&io, out, 1);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&io, errors, 2);
-	if (rc == 0)
-		rc = posix_spawnp(ret, "zfs", &io, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&io);
-	return -rc;
-}
-
-/* Both to their ends; what is too much is read and dropped. */
-static void
-collect(int fds[2], struct buf *to[2])
-{
-	struct pollfd p[2] = { { fds[0], POLLIN, 0 }, { fds[1], POLLIN, 0 } };
-	char chunk[4096];
-	ssize_t n;
-
-	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return;
-		for (int i = 0; i < 2; i++) {
-			if (p[i].fd < 0 || p[i].revents == 0)
-				continue;
-			n = read(p[i].fd, chunk, sizeof(chunk));
-			if (n > 0)
-				(void)buf_append(to[i], chunk, (size_t)n);
-			else if (n == 0 || errno != EINTR)
-				p[i].fd = -1;
-		}
-	}
-}
-
-/* "cannot open 'x': dataset does not exist": what zfs says is the sentence. */
-static int
-zfs_failed(int status, struct buf *said, const char *what, struct error *err)
-{
-	const char *text = buf_str(said);
-	size_t n = text != NULL ? strcspn(text, "\n") : 0;
-	int code = EIO;
-
-	if (n == 0)
-		return error_set(err, code, "zfs %s: ended with status %d",
-		    what, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-	if (memmem(text, n, "does not exist", 14) != NULL)
-		code = ENOENT;
-	else if (memmem(text, n, "exists", 6) != NULL)
-		code = EEXIST;
-	else if (memmem(text, n, "out of space", 12) != NULL)
-		code = ENOSPC;
-	else if (memmem(text, n, "busy", 4) != NULL)
-		code = EBUSY;
-	return error_set(err, code, "zfs %s: %.*s", what, (int)n, text);
-}
-
-/* out: may be NULL */
-static int
-zfs_run(const struct zfs *z, struct buf *out, struct error *err)
-{
-	int a[2] = { -1, -1 }, b[2] = { -1, -1 }, ends[2], status = 0, rc = 0;
-	char *argv[WORDS + 2] = { (char[]){ "zfs" } };
-	struct buf drop, said, *to[2] = { out != NULL ? out : &drop, &said };
-	pid_t pid;
-
-	if (z->cut)
-		return error_set(err, E2BIG, "zfs %s: too long", z->word[0]);
-	for (size_t i = 0; i < z->n; i++)
-		argv[i + 1] = (char *)(uintptr_t)z->word[i];
-	buf_init(&drop, 4096);
-	buf_init(&said, 4096);
-	if (pipe2(a, O_CLOEXEC) != 0 || pipe2(b, O_CLOEXEC) != 0)
-		rc = -errno;
-	if (rc == 0)
-		rc = zfs_spawn(argv, a[1], b[1], &pid);
-	fd_close(&a[1]);
-	fd_close(&b[1]);
-	if (rc == 0) {
-		ends[0] = a[0];
-		ends[1] = b[0];
-		collect(ends, to);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			continue;
-	}
-	fd_close(&a[0]);
-	fd_close(&b[0]);
-	if (rc < 0)
-		rc = error_sys(err, -rc, "cannot run zfs");
-	else if (status != 0)
-		rc = zfs_failed(status, &said, z->word[0], err);
-	else if (out != NULL && buf_error(out) != 0)
-		rc = error_set(err, E2BIG, "zfs %s: says too much", z->word[0]);
-	buf_fini(&said);
-	buf_fini(&drop);
-	return rc;
-}
-
-static void
-zfs_words(struct zfs *z, const char *const *words)
-{
-	for (; *words != NULL; words++)
-		zfs_add(z, "%s", *words);
-}
-#define ZFS_WORDS(z, ...) \
-	zfs_words(z, (const char *const[]){ __VA_ARGS__, NULL })
-
-static int
-zfs_do(struct error *err, const char *const *words)
-{
-	struct zfs z = { .n = 0 };
-
-	zfs_words(&z, words);
-	return zfs_run(&z, NULL, err);
-}
-#define ZFS(err, ...) zfs_do(err, (const char *const[]){ __VA_ARGS__, NULL })
-
-/* ---- a zone's place ---- */
-
-static int
-dataset(const struct pool *p, const char *zone, const char *rest, char *buf,
+int
+zfs_dataset(const struct pool *p, const char *zone, const char *rest, char *buf,
     struct error *err)
 {
-	if (str_format(buf, WORD, "%s/%s%s", p->where, zone, rest) < 0)
+	if (str_format(buf, ZFS_WORD, "%s/%s%s", p->where, zone, rest) < 0)
 		return error_set(err, ENAMETOOLONG, "%.160s", p->where);
 	return 0;
 }
 
+/* WHERE/ZONE/NAME, and what may be behind it */
+int
+zfs_zvol(const struct pool *p, const char *zone, const char *name,
+    const char *behind, char *buf, struct error *err)
+{
+	char rest[ZFS_WORD];
+
+	if (str_format(rest, sizeof(rest), "/%s%s", name, behind) < 0)
+		return error_set(err, ENAMETOOLONG, "%.160s", name);
+	return zfs_dataset(p, zone, rest, buf, err);
+}
+
+/* Its folder, where the dataset is mounted, and what may be behind it */
+int
+zfs_place(const struct pool *p, const char *zone, const char *behind, char *buf,
+    struct error *err)
+{
+	if (str_format(buf, ZFS_WORD, "%s/%s%s", p->host, zone, behind) < 0)
+		return error_set(err, ENAMETOOLONG, "%.160s", p->host);
+	return 0;
+}
+
+/* ---- devices ---- */
+
+const char *zvol_dir = "/dev/zvol";
+unsigned zvol_patience = 30;
+
+/* What it leads to: some of those who open it follow no links. */
 static int
 zfs_path(const struct pool *p, const char *zone, const char *name, char *buf,
     size_t size)
 {
-	return str_format(
-	    buf, size, "/dev/zvol/%s/%s/%s", p->where, zone, name);
+	char link[STORE_PATH], *real;
+	int rc = str_format(
+	    link, sizeof(link), "%s/%s/%s/%s", zvol_dir, p->where, zone, name);
+
+	if (rc < 0)
+		return rc;
+	real = realpath(link, NULL);
+	rc = str_format(buf, size, "%s", real != NULL ? real : link);
+	free(real);
+	return rc;
 }
+
+/* Whose device is it? */
+static bool
+device_name(int fd, char name[256])
+{
+	name[0] = '\0';
+	if (ioctl(fd, ZVOL_NAME, name) != 0)
+		return false;
+	name[255] = '\0';
+	return true;
+}
+
+/*
+ * Numbers of devices are used again: a link that udev has not removed yet may
+ * lead to somebody else's volume. What is no zvol cannot say.
+ */
+static bool
+is_device_of(int fd, const char *set)
+{
+	char name[256];
+
+	return !device_name(fd, name) || strcmp(name, set) == 0;
+}
+
+/*
+ * While others make volumes the kernel lets nobody open one for a while. udev
+ * then does not learn its name, and tries no more: it is told of it again.
+ */
+static void
+tell_udev(const char *set)
+{
+	char path[NAME_MAX + 32], name[256];
+	DIR *d = opendir("/sys/block");
+	struct dirent *e;
+	int fd;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, "zd", 2) != 0)
+			continue;
+		str_format(path, sizeof(path), "/dev/%s", e->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && device_name(fd, name) &&
+		    strcmp(name, set) == 0) {
+			close(fd);
+			str_format(path, sizeof(path), "/sys/block/%s/uevent",
+			    e->d_name);
+			fd = open(path, O_WRONLY | O_CLOEXEC);
+			(void)!write(fd, "change", 6);
+		}
+		fd_close(&fd);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+/* udev makes the link some time after zfs has ended. */
+static int
+open_device(const char *set, int flags, struct error *err)
+{
+	char path[STORE_PATH];
+	int fd, code;
+
+	if (str_format(path, sizeof(path), "%s/%s", zvol_dir, set) < 0)
+		return error_set(err, ENAMETOOLONG, "%.160s", set);
+	for (unsigned i = 1;; i++) {
+		fd = open(path, flags | O_CLOEXEC);
+		if (fd >= 0 && is_device_of(fd, set))
+			return fd;
+		code = fd < 0 ? errno : ENOENT;
+		fd_close(&fd);
+		if (i > 10 * zvol_patience)
+			break;
+		if (i % 20 == 0 && code == ENOENT)
+			tell_udev(set);
+		(void)poll(NULL, 0, 100);
+	}
+	if (code == ENOENT)
+		return error_set(err, ENODEV,
+		    "%s: the zvol is there, its device did not come within "
+		    "%u s; does udev run, and is its volmode not none?",
+		    path, zvol_patience);
+	return error_sys(err, code, "%s", path);
+}
+
+static int
+fill_device(const char *set, const char *origin, struct error *err)
+{
+	cleanup_close int from = -1, to = -1;
+	int rc;
+
+	from = open(origin, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (from < 0)
+		return error_sys(err, errno, "%s", origin);
+	rc = to = open_device(set, O_RDWR | O_EXCL, err);
+	if (rc < 0)
+		return rc;
+	rc = copy_to_zeros(from, to);
+	if (rc == 0 && fsync(to) != 0)
+		rc = -errno;
+	return rc < 0 ? error_sys(err, -rc, "cannot copy %s to %s", origin, set)
+		      : 0;
+}
+
+/* ---- clones ---- */
+
+static int
+heir_line(void *arg, char *line)
+{
+	char *clones = line, *clone = arg;
+	const char *snap = strsep(&clones, "\t");
+	const char *first = strsep(&clones, ",");
+
+	if (*clone == '\0' && snap != NULL && first != NULL &&
+	    strchr(first, '/') != NULL)
+		(void)str_format(clone, ZFS_WORD, "%s", first);
+	return 0;
+}
+
+static int
+drop_line(void *arg, char *line)
+{
+	(void)arg;
+	line[strcspn(line, "\t")] = '\0';
+	if (strstr(line, "@" ZFS_SNAP) != NULL)
+		(void)ZFS(NULL, "destroy", line);
+	return 0;
+}
+
+/*
+ * A volume that is to go, and has clones: one of them gets the blocks that they
+ * share, and the snapshots that the others are of. The zone's own snapshots
+ * would go there, too, so they are removed before.
+ */
+static int
+hand_over(const char *set, struct error *err)
+{
+	char clone[ZFS_WORD] = "";
+	struct zfs z = { .n = 0 };
+	int rc;
+
+	ZFS_WORDS(&z, "list", "-H", "-d", "1", "-t", "snapshot", "-S",
+	    "createtxg", "-o", "name,clones", set);
+	rc = zfs_each_line(&z, heir_line, clone, err);
+	if (rc < 0 || clone[0] == '\0')
+		return rc;
+	rc = zfs_each_line(&z, drop_line, NULL, err);
+	return rc < 0 ? rc : ZFS(err, "promote", clone);
+}
+
+/* With its snapshots. */
+int
+zfs_zvol_remove(const char *set, struct error *err)
+{
+	int rc = hand_over(set, err);
+
+	return rc < 0 ? rc : ZFS_PATIENT(err, "destroy", "-r", set);
+}
+
+/* ---- a zone's place ---- */
 
 static int
 zfs_zone_create(const struct pool *p, const char *zone, struct error *err)
 {
-	char set[WORD], at[WORD];
-	int rc = dataset(p, zone, "", set, err);
+	char set[ZFS_WORD], at[ZFS_WORD], option[ZFS_WORD];
+	int rc = zfs_dataset(p, zone, "", set, err);
 
+	if (rc == 0)
+		rc = zfs_place(p, zone, "", at, err);
 	if (rc == 0 &&
-	    str_format(at, sizeof(at), "mountpoint=%s/%s", p->host, zone) < 0)
-		rc = error_set(err, ENAMETOOLONG, "%.160s", p->host);
+	    str_format(option, sizeof(option), "mountpoint=%s", at) < 0)
+		rc = error_set(err, ENAMETOOLONG, "%.160s", at);
 	if (rc < 0)
 		return rc;
 	if (ZFS(NULL, "list", "-H", "-o", "name", set) == 0)
 		return 0;
-	rc = ZFS(err, "create", "-p", "-o", at, set);
-	if (rc == 0 && chmod(at + strlen("mountpoint="), 0700) != 0 &&
-	    errno != ENOENT)
-		rc = error_sys(err, errno, "%s", at + strlen("mountpoint="));
+	rc = ZFS(err, "create", "-p", "-o", option, set);
+	if (rc == 0 && chmod(at, 0700) != 0 && errno != ENOENT)
+		rc = error_sys(err, errno, "%s", at);
 	return rc;
 }
 
 static int
 zfs_zone_remove(const struct pool *p, const char *zone, struct error *err)
 {
-	char set[WORD];
-	int rc = dataset(p, zone, "", set, err);
+	char set[ZFS_WORD], at[ZFS_WORD], half[ZFS_WORD];
+	struct volume_list l = { NULL };
+	struct volume_id id;
+	int rc = zfs_dataset(p, zone, "", set, err);
 
+	if (rc == 0)
+		rc = zfs_place(p, zone, "", at, err);
+	if (rc == 0)
+		rc = zfs_place(p, zone, HALF, half, err);
+	if (rc == 0)
+		rc = tree_remove(half, err);
 	if (rc < 0 || ZFS(NULL, "list", "-H", "-o", "name", set) == -ENOENT)
 		return rc;
-	return ZFS(err, "destroy", "-r", set);
+	rc = zfs_list(p, zone, &l, err);
+	for (size_t i = 0; rc == 0 && i < l.n; i++)
+		if (volume_parse(l.v[i].conf_path, &id) == 0 &&
+		    (rc = zfs_zvol(p, zone, id.name, l.v[i].half ? HALF : "",
+			 half, err)) == 0)
+			rc = hand_over(half, err);
+	volume_list_free(&l);
+	if (rc == 0)
+		rc = ZFS_PATIENT(err, "destroy", "-r", set);
+	/* zfs removes the folders of inherited mountpoints only */
+	return rc < 0 ? rc : tree_remove(at, err);
 }
 
 /* Of the dataset alone: zvols below it are no part of it. */
@@ -235,52 +297,27 @@ static int
 zfs_zone_quota(
     const struct pool *p, const char *zone, uint64_t quota, struct error *err)
 {
-	char set[WORD], text[64] = "refquota=none";
+	char set[ZFS_WORD], text[64] = "refquota=none";
+	int rc = zfs_dataset(p, zone, "", set, err);
 
-	if (dataset(p, zone, "", set, err) < 0)
-		return -ENAMETOOLONG;
 	if (quota != 0)
 		str_format(
 		    text, sizeof(text), "refquota=%ju", (uintmax_t)quota);
-	return ZFS(err, "set", text, set);
+	return rc < 0 ? rc : ZFS(err, "set", text, set);
 }
 
 /* ---- one volume ---- */
 
 static int
-open_device(const char *path, struct error *err)
+check_fits(const char *origin, uint64_t has, uint64_t *size, struct error *err)
 {
-	int fd = -1;
-
-	for (int i = 0; i < DEVICE_WAIT; i++) {
-		fd = open(path, O_RDWR | O_CLOEXEC | O_EXCL);
-		if (fd >= 0 || (errno != ENOENT && errno != EBUSY))
-			break;
-		(void)poll(NULL, 0, 100);
-	}
-	return fd < 0 ? error_sys(err, errno, "%s", path) : fd;
-}
-
-static int
-fill_device(const char *set, const char *origin, struct error *err)
-{
-	cleanup_close int from = -1, to = -1;
-	char path[WORD + 16];
-	int rc;
-
-	str_format(path, sizeof(path), "/dev/zvol/%s", set);
-	from = open(origin, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (from < 0)
-		return error_sys(err, errno, "%s", origin);
-	rc = to = open_device(path, err);
-	if (rc < 0)
-		return rc;
-	rc = copy_disk(from, to);
-	if (rc == 0 && fsync(to) != 0)
-		rc = -errno;
-	return rc < 0
-	    ? error_sys(err, -rc, "cannot copy %s to %s", origin, path)
-	    : 0;
+	if (*size != 0 && has > *size)
+		return error_set(err, EFBIG,
+		    "%s has %ju bytes, the volume is to have %ju", origin,
+		    (uintmax_t)has, (uintmax_t)*size);
+	if (*size == 0)
+		*size = has;
+	return 0;
 }
 
 static int
@@ -294,42 +331,61 @@ origin_size(const char *origin, uint64_t *size, struct error *err)
 	if (fd < 0)
 		return error_sys(err, errno, "%s", origin);
 	rc = copy_size(fd, &has);
-	if (rc < 0)
-		return error_sys(err, -rc, "%s", origin);
-	if (*size != 0 && has > *size)
-		return error_set(err, EFBIG,
-		    "%s has %ju bytes, the volume is to have %ju", origin,
-		    (uintmax_t)has, (uintmax_t)*size);
-	if (*size == 0)
-		*size = has;
-	return 0;
+	return rc < 0 ? error_sys(err, -rc, "%s", origin)
+		      : check_fits(origin, has, size, err);
 }
 
+static void
+add_options(struct zfs *z, const struct volume_spec *s)
+{
+	if (s->refreservation != 0) {
+		zfs_add(z, "-o");
+		zfs_add(z, "refreservation=%ju", (uintmax_t)s->refreservation);
+	}
+	if (s->compression != NULL) {
+		zfs_add(z, "-o");
+		zfs_add(z, "compression=%s", s->compression);
+	}
+}
+
+/* zfs makes the size a multiple of its blocks', which are 8 or 16 KiB. */
 static int
 make_zvol(const struct volume_spec *s, const char *set, uint64_t size,
     struct error *err)
 {
 	struct zfs z = { .n = 0 };
-	uint64_t block = s->block_size != 0 ? s->block_size : 8192;
 
-	zfs_add(&z, "create");
-	zfs_add(&z, "-s");
-	zfs_add(&z, "-V");
-	zfs_add(&z, "%ju", (uintmax_t)ROUND_UP(size, block));
+	ZFS_WORDS(&z, "create", "-s", "-V");
+	zfs_add(&z, "%ju", (uintmax_t)size);
 	if (s->block_size != 0) {
 		zfs_add(&z, "-b");
 		zfs_add(&z, "%ju", (uintmax_t)s->block_size);
 	}
-	if (s->refreservation != 0) {
-		zfs_add(&z, "-o");
-		zfs_add(&z, "refreservation=%ju", (uintmax_t)s->refreservation);
-	}
-	if (s->compression != NULL) {
-		zfs_add(&z, "-o");
-		zfs_add(&z, "compression=%s", s->compression);
-	}
+	add_options(&z, s);
 	zfs_add(&z, "%s", set);
 	return zfs_run(&z, NULL, err);
+}
+
+/* Unlike create, set takes multiples of the blocks' size only. */
+static int
+set_size(const char *set, uint64_t size, struct error *err)
+{
+	uint64_t block = 0, kept = 0;
+	char text[64];
+	int rc = zfs_number(set, "volblocksize", &block, err);
+
+	if (rc == 0)
+		rc = zfs_number(set, "refreservation", &kept, err);
+	if (rc < 0)
+		return rc;
+	size = ROUND_UP(size, MAX(block, (uint64_t)SECTOR));
+	if (kept > size) {
+		str_format(
+		    text, sizeof(text), "refreservation=%ju", (uintmax_t)size);
+		rc = ZFS(err, "set", text, set);
+	}
+	str_format(text, sizeof(text), "volsize=%ju", (uintmax_t)size);
+	return rc < 0 ? rc : ZFS(err, "set", text, set);
 }
 
 /* Of a volume of this pool a clone, which shares all its blocks. */
@@ -337,22 +393,48 @@ static int
 clone_zvol(const struct pool *p, const struct volume_spec *s,
     const struct volume_id *from, const char *set, struct error *err)
 {
-	char snap[WORD], size[64];
-	int rc;
+	char origin[ZFS_WORD], snap[ZFS_WORD];
+	uint64_t has = 0, size = s->size;
+	struct zfs z = { .n = 0 };
+	int rc = zfs_zvol(p, from->zone, from->name, "", origin, err);
 
-	if (str_format(snap, sizeof(snap), "%s/%s/%s@zhyve-%s-%s", p->where,
-		from->zone, from->name, s->zone, s->name) < 0)
-		return error_set(err, ENAMETOOLONG, "%s", p->where);
-	rc = ZFS(err, "snapshot", snap);
 	if (rc == 0)
-		rc = ZFS(err, "clone", snap, set);
-	if (rc == 0 && s->size != 0) {
-		str_format(
-		    size, sizeof(size), "volsize=%ju", (uintmax_t)s->size);
-		rc = ZFS(err, "set", size, set);
-	}
+		rc = zfs_number(origin, "volsize", &has, err);
+	if (rc == 0)
+		rc = check_fits(origin, has, &size, err);
+	if (rc == 0 &&
+	    str_format(snap, sizeof(snap), "%s@zhyve-%s-%s", origin, s->zone,
+		s->name) < 0)
+		rc = error_set(err, ENAMETOOLONG, "%s", p->where);
+	if (rc < 0)
+		return rc;
 	/* with -d it goes when its clone goes, and at once if there is none */
 	(void)ZFS(NULL, "destroy", "-d", snap);
+	rc = ZFS(err, "snapshot", snap);
+	ZFS_WORDS(&z, "clone");
+	add_options(&z, s);
+	ZFS_WORDS(&z, snap, set);
+	if (rc == 0)
+		rc = zfs_run(&z, NULL, err);
+	if (rc == 0 && size != has)
+		rc = set_size(set, size, err);
+	(void)ZFS(NULL, "destroy", "-d", snap);
+	return rc;
+}
+
+/* In its place, with a device that can be opened. */
+static int
+finish(const char *half, const char *set, struct error *err)
+{
+	int rc = ZFS_PATIENT(err, "rename", half, set), fd;
+
+	if (rc < 0)
+		return rc;
+	fd = open_device(set, O_RDONLY, err);
+	if (fd < 0)
+		(void)ZFS_PATIENT(NULL, "destroy", "-r", set);
+	rc = MIN(fd, 0);
+	fd_close(&fd);
 	return rc;
 }
 
@@ -360,33 +442,36 @@ static int
 zfs_create(const struct pool *p, const struct volume_spec *spec,
     const struct volume_id *from, struct error *err)
 {
-	char set[WORD], half[WORD], name[WORD];
+	char set[ZFS_WORD], half[ZFS_WORD];
 	uint64_t size = spec->size;
 	bool clone = from != NULL && strcmp(from->pool, p->name) == 0;
 	int rc;
 
-	str_format(name, sizeof(name), "/%s", spec->name);
-	rc = dataset(p, spec->zone, name, set, err);
-	str_format(name, sizeof(name), "/%s" HALF, spec->name);
+	rc = zfs_zvol(p, spec->zone, spec->name, "", set, err);
 	if (rc == 0)
-		rc = dataset(p, spec->zone, name, half, err);
+		rc = zfs_zvol(p, spec->zone, spec->name, HALF, half, err);
 	if (rc < 0)
 		return rc;
 	if (ZFS(NULL, "list", "-H", "-o", "name", set) == 0)
 		return error_set(
 		    err, EEXIST, "there is a zvol %s already", set);
-	(void)ZFS(NULL, "destroy", "-r", half);
 	if (!clone && spec->origin != NULL)
 		rc = origin_size(spec->origin, &size, err);
 	if (rc == 0)
-		rc = clone ? clone_zvol(p, spec, from, half, err)
-			   : make_zvol(spec, half, size, err);
+		rc = ZFS_PATIENT(err, "destroy", "-r", half);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	rc = clone ? clone_zvol(p, spec, from, half, err)
+		   : make_zvol(spec, half, size, err);
+	/* not ours: somebody else has begun */
+	if (rc == -EEXIST)
+		return error_set(err, EBUSY, "somebody makes zvol %s", set);
 	if (rc == 0 && !clone && spec->origin != NULL)
 		rc = fill_device(half, spec->origin, err);
 	if (rc == 0)
-		rc = ZFS(err, "rename", half, set);
+		rc = finish(half, set, err);
 	if (rc < 0)
-		(void)ZFS(NULL, "destroy", "-r", half);
+		(void)ZFS_PATIENT(NULL, "destroy", "-r", half);
 	return rc;
 }
 
@@ -394,26 +479,20 @@ static int
 zfs_resize(const struct pool *p, const char *zone, const char *name,
     uint64_t size, bool shrink, struct error *err)
 {
-	char set[WORD], text[64];
+	char set[ZFS_WORD];
+	int rc = zfs_zvol(p, zone, name, "", set, err);
 
-	str_format(text, sizeof(text), "/%s", name);
-	if (dataset(p, zone, text, set, err) < 0)
-		return -ENAMETOOLONG;
-	str_format(text, sizeof(text), "volsize=%ju", (uintmax_t)size);
-	return ZFS(err, "set", text, set);
+	return rc < 0 ? rc : set_size(set, size, err);
 }
 
-/* One property of a volume. */
 static int
 set_property(const struct pool *p, const char *zone, const char *name,
     const char *property, struct error *err)
 {
-	char set[WORD], text[VOLUME_NAME_MAX + 8];
+	char set[ZFS_WORD];
+	int rc = zfs_zvol(p, zone, name, "", set, err);
 
-	str_format(text, sizeof(text), "/%s", name);
-	if (dataset(p, zone, text, set, err) < 0)
-		return -ENAMETOOLONG;
-	return ZFS(err, "set", property, set);
+	return rc < 0 ? rc : ZFS(err, "set", property, set);
 }
 
 static int
@@ -442,15 +521,15 @@ static int
 zfs_remove(
     const struct pool *p, const char *zone, const char *name, struct error *err)
 {
-	char set[WORD], half[WORD], text[VOLUME_NAME_MAX + 8];
-	int rc, gone;
+	char set[ZFS_WORD], half[ZFS_WORD];
+	int gone, rc = zfs_zvol(p, zone, name, "", set, err);
 
-	str_format(text, sizeof(text), "/%s", name);
-	rc = dataset(p, zone, text, set, err);
-	if (rc < 0 || str_format(half, sizeof(half), "%s" HALF, set) < 0)
-		return -ENAMETOOLONG;
-	gone = ZFS(NULL, "destroy", "-r", half);
-	rc = ZFS(err, "destroy", "-r", set);
+	if (rc == 0)
+		rc = zfs_zvol(p, zone, name, HALF, half, err);
+	if (rc < 0)
+		return rc;
+	gone = ZFS_PATIENT(NULL, "destroy", "-r", half);
+	rc = zfs_zvol_remove(set, err);
 	return rc == -ENOENT && gone == 0 ? 0 : rc;
 }
 
@@ -476,27 +555,6 @@ list_line(
 	return volume_list_add(l, &v);
 }
 
-/* fn of each line that zfs prints; nothing if the dataset is not there. */
-static int
-each_line(struct zfs *z, int (*fn)(void *arg, char *line), void *arg,
-    struct error *err)
-{
-	struct buf out;
-	char *text, *line;
-	int rc;
-
-	buf_init(&out, OUTPUT_MAX);
-	rc = zfs_run(z, &out, err);
-	if (rc == 0 && buf_str(&out) == NULL)
-		rc = error_sys(err, ENOMEM, "zfs");
-	text = (char *)out.data;
-	while (rc == 0 && (line = strsep(&text, "\n")) != NULL)
-		if (*line != '\0' && fn(arg, line) < 0)
-			rc = error_sys(err, ENOMEM, "zfs");
-	buf_fini(&out);
-	return rc == -ENOENT ? 0 : rc;
-}
-
 struct lines {
 	const struct pool *p;
 	const char *zone;
@@ -514,19 +572,19 @@ volume_line(void *arg, char *line)
 	return list_line(l->p, l->zone, line, l->to);
 }
 
-static int
+int
 zfs_list(const struct pool *p, const char *zone, struct volume_list *l,
     struct error *err)
 {
 	struct lines lines = { .p = p, .zone = zone, .to = l };
 	struct zfs z = { .n = 0 };
-	char set[WORD];
+	char set[ZFS_WORD];
 
-	if (dataset(p, zone, "", set, err) < 0)
+	if (zfs_dataset(p, zone, "", set, err) < 0)
 		return -ENAMETOOLONG;
 	ZFS_WORDS(&z, "list", "-H", "-p", "-r", "-t", "volume", "-o",
 	    "name,volsize,used", set);
-	return each_line(&z, volume_line, &lines, err);
+	return zfs_each_line(&z, volume_line, &lines, err);
 }
 
 static int
@@ -553,10 +611,10 @@ zfs_zones(const struct pool *p,
 
 	ZFS_WORDS(&z, "list", "-H", "-d", "1", "-t", "filesystem", "-o", "name",
 	    p->where);
-	return each_line(&z, zone_line, &lines, err);
+	return zfs_each_line(&z, zone_line, &lines, err);
 }
 
-/* ---- snapshots ---- */
+/* ---- snapshots (snapshot_zfs.c) ---- */
 
 static int
 zfs_snap_begin(const struct pool *p, const char *zone, const char *name,
@@ -566,94 +624,10 @@ zfs_snap_begin(const struct pool *p, const char *zone, const char *name,
 }
 
 static int
-zfs_snap_take(const struct pool *p, const char *zone, const char *name,
-    bool live, struct error *err)
-{
-	char set[WORD], at[WORD];
-
-	str_format(at, sizeof(at), "@" SNAP "%s", name);
-	if (dataset(p, zone, at, set, err) < 0)
-		return -ENAMETOOLONG;
-	return ZFS(err, "snapshot", "-r", set);
-}
-
-static int
-zfs_snap_delete(
-    const struct pool *p, const char *zone, const char *name, struct error *err)
-{
-	char set[WORD], at[WORD];
-
-	str_format(at, sizeof(at), "@" SNAP "%s", name);
-	if (dataset(p, zone, at, set, err) < 0)
-		return -ENAMETOOLONG;
-	return ZFS(err, "destroy", "-r", set);
-}
-
-static int
 zfs_snap_end(const struct pool *p, const char *zone, const char *name,
     bool live, bool keep, struct error *err)
 {
 	return keep ? 0 : zfs_snap_delete(p, zone, name, err);
-}
-
-/* The zone's place last: while its newer snapshots are there, it is begun. */
-static int
-zfs_snap_rollback(
-    const struct pool *p, const char *zone, const char *name, struct error *err)
-{
-	struct volume_list l = { NULL };
-	char set[WORD], at[WORD];
-	struct volume_id id;
-	int rc = zfs_list(p, zone, &l, err);
-
-	for (size_t i = 0; rc == 0 && i < l.n; i++) {
-		if (l.v[i].half || volume_parse(l.v[i].conf_path, &id) < 0)
-			continue;
-		str_format(at, sizeof(at), "/%s@" SNAP "%s", id.name, name);
-		rc = dataset(p, zone, at, set, err);
-		if (rc == 0)
-			rc = ZFS(err, "rollback", "-r", set);
-	}
-	volume_list_free(&l);
-	str_format(at, sizeof(at), "@" SNAP "%s", name);
-	if (rc == 0)
-		rc = dataset(p, zone, at, set, err);
-	return rc < 0 ? rc : ZFS(err, "rollback", "-r", set);
-}
-
-static int
-snap_line(void *arg, char *line)
-{
-	struct lines *l = arg;
-	char *name = strsep(&line, "\t"), *made = strsep(&line, "\t");
-	char *used = line;
-	struct snapshot_info s = { .created = 0 };
-	uint64_t seconds;
-
-	name = strstr(name, "@" SNAP);
-	if (name == NULL || made == NULL || used == NULL ||
-	    str_format(s.name, sizeof(s.name), "%s", name + strlen("@" SNAP)) <
-		0 ||
-	    str_to_u64(made, 0, INT64_MAX, &seconds) < 0 ||
-	    str_to_u64(used, 0, UINT64_MAX, &s.used) < 0)
-		return 0;
-	s.created = (int64_t)seconds;
-	return snapshot_list_add(l->to, &s);
-}
-
-static int
-zfs_snap_list(const struct pool *p, const char *zone, struct snapshot_list *l,
-    struct error *err)
-{
-	struct lines lines = { .p = p, .zone = zone, .to = l };
-	struct zfs z = { .n = 0 };
-	char set[WORD];
-
-	if (dataset(p, zone, "", set, err) < 0)
-		return -ENAMETOOLONG;
-	ZFS_WORDS(&z, "list", "-H", "-p", "-d", "1", "-t", "snapshot", "-s",
-	    "createtxg", "-o", "name,creation,used", set);
-	return each_line(&z, snap_line, &lines, err);
 }
 
 const struct volume_ops volume_zfs_ops = { .kind = "zfs",

@@ -197,6 +197,7 @@ def fetch(long):
     subprocess.run([TOP / "tools/image.sh", TOP / "build", "busybox", cache / "busybox"], check=False)
     if long:
         subprocess.run([TOP / "tools/rootfs.sh", cache / "debian"], check=False)
+        subprocess.run([TOP / "tools/zfs.sh", cache / "zfs"], check=False)
         subprocess.run([TOP / "tools/image.sh", TOP / "build", "debian-12", cache / "debian-12"], check=False)
 
 

@@ -1,27 +1,53 @@
-# bash completion for vmadm(8): commands, UUIDs, fields. SPDX: BSD-2-Clause
+# bash completion for vmadm(8): commands, UUIDs, snapshots. SPDX: BSD-2-Clause
 _vmadm() {
-	local cur=${COMP_WORDS[COMP_CWORD]} verb='' root=() i
+	local cur=${COMP_WORDS[COMP_CWORD]} verb='' vm='' root=() i words=''
 	for ((i = 1; i < COMP_CWORD; i++)); do
-		if [ "${COMP_WORDS[i]}" = -R ]; then
+		case ${COMP_WORDS[i]} in
+		-R)
 			root=(-R "${COMP_WORDS[i + 1]:-}")
 			i=$((i + 1))
-		elif [ -z "$verb" ]; then
-			verb=${COMP_WORDS[i]}
-		fi
+			;;
+		-[ft]) i=$((i + 1)) ;;
+		-*) ;;
+		*)
+			if [ -z "$verb" ]; then
+				verb=${COMP_WORDS[i]}
+			elif [ -z "$vm" ]; then
+				vm=${COMP_WORDS[i]}
+			fi
+			;;
+		esac
 	done
-	case $verb in
-	'')
-		mapfile -t COMPREPLY < <(compgen -W "$(vmadm help 2>/dev/null | cut -d' ' -f1)" -- "$cur")
+	COMPREPLY=()
+	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	-R)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
 		;;
-	create | receive | list | lookup | help)
+	-f)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
 		;;
-	validate)
-		mapfile -t COMPREPLY < <(compgen -W 'create update' -- "$cur")
-		;;
-	*)
-		mapfile -t COMPREPLY < <(compgen -W "$(vmadm "${root[@]}" lookup 2>/dev/null)" -- "$cur")
-		;;
+	-t) return ;;
 	esac
+	case $verb:$vm in
+	: | help:) words=$(vmadm help 2>/dev/null | cut -d' ' -f1) ;;
+	create:* | receive:*)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	list:* | lookup:* | create-snapshot:?*) return ;;
+	validate:) words='create update' ;;
+	validate:update) words=bhyve ;;
+	*snapshot:?*)
+		words=$(vmadm "${root[@]}" list -p -o 'snapshots.*.name' uuid="$vm" 2>/dev/null)
+		[ "$words" != - ] || return
+		words=${words//,/ }
+		;;
+	sysrq:?*) words=nmi ;;
+	info:?*) words='run usage console all' ;;
+	*:) words=$(vmadm "${root[@]}" lookup 2>/dev/null) ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -F _vmadm vmadm

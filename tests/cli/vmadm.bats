@@ -743,12 +743,55 @@ END
 	vmadm() {
 		vm "$@"
 	}
-	COMP_WORDS=(vmadm sto) COMP_CWORD=1
-	_vmadm
-	[ "${COMPREPLY[*]}" = stop ]
-	COMP_WORDS=(vmadm stop "${ID:0:4}") COMP_CWORD=2
-	_vmadm
-	[ "${COMPREPLY[*]}" = "$ID" ]
+	# tab WANT WORD...: what becomes of the last word
+	tab() {
+		local want=$1
+		shift
+		COMP_WORDS=(vmadm "$@") COMP_CWORD=$#
+		_vmadm
+		[ "${COMPREPLY[*]}" = "$want" ] || {
+			echo "$*: ${COMPREPLY[*]}"
+			return 1
+		}
+	}
+	vm create-snapshot "$ID" before
+	tab stop sto
+	tab "$ID" stop "${ID:0:4}"
+	tab "$ID" stop -F "${ID:0:4}"
+	tab "" stop "$ID" "${ID:0:4}"
+	tab before rollback-snapshot "$ID" b
+	tab "" create-snapshot "$ID" b
+	tab nmi sysrq "$ID" ""
+	tab usage info "$ID" us
+	tab update validate u
+	tab receive help rece
+	touch manifest.json
+	tab manifest.json update "$ID" -f man
+}
+
+@test "UUIDs on tab: zsh" {
+	[ -n "${ZSH:=$(command -v zsh)}" ] || skip "no zsh"
+	export ZSH
+	make a
+	vm create-snapshot "$ID" before
+	mkdir bin
+	ln -s "$BUILD/cmd/vmadm/vmadm" bin
+	touch manifest.json
+	PATH=$PWD/bin:$PATH timeout 60 "$ZSH" -f "$HERE/tab.zsh" "$HERE/../../cmd/vmadm" "vmadm sto" "vmadm -R $ROOT stop ${ID:0:4}" \
+		"vmadm -R $ROOT stop -F ${ID:0:4}" "vmadm -R $ROOT stop $ID ${ID:0:4}" "vmadm -R $ROOT rollback-snapshot $ID b" \
+		"vmadm sysrq $ID n" "vmadm info $ID us" "vmadm validate u" "vmadm help rece" "vmadm update $ID -f man" </dev/null >got
+	diff - got <<-END
+		<vmadm stop >
+		<vmadm -R $ROOT stop $ID >
+		<vmadm -R $ROOT stop -F $ID >
+		<vmadm -R $ROOT stop $ID ${ID:0:4}>
+		<vmadm -R $ROOT rollback-snapshot $ID before >
+		<vmadm sysrq $ID nmi >
+		<vmadm info $ID usage >
+		<vmadm validate update >
+		<vmadm help receive >
+		<vmadm update $ID -f manifest.json >
+	END
 }
 
 @test "killed while it removes a VM: the next delete ends it" {

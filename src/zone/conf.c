@@ -335,6 +335,28 @@ zone_conf_put(
 }
 
 int
+zone_conf_put_fresh(
+    struct zone_conf *conf, size_t at, struct zone_res *res, struct error *err)
+{
+	bool aliased = zone_rtype_aliased(res->type);
+	bool mirrors = aliased || strcmp(res->type->name, "rctl") == 0;
+	int rc;
+
+	rc = zone_res_complete(res, err);
+	if (rc == 0)
+		rc = check_unique(conf, at, res, err);
+	if (rc == 0)
+		rc = zone_conf_attach(conf, at, res, err);
+	if (rc < 0) {
+		zone_res_free(res);
+		return rc;
+	}
+	if (aliased)
+		rc = zone_alias_store(conf, res, err);
+	return rc < 0 || !mirrors ? rc : zone_alias_mirror(conf, err);
+}
+
+int
 zone_conf_drop(struct zone_conf *conf, size_t at, struct error *err)
 {
 	const struct zone_rtype *type = conf->res[at]->type;

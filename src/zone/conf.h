@@ -132,6 +132,12 @@ int zone_conf_begin(const struct zone_conf *conf, const struct zone_rtype *type,
  */
 int zone_conf_put(
     struct zone_conf *conf, size_t at, struct zone_res *res, struct error *err);
+/*
+ * The same for a configuration that is given up if this fails, and faster: res
+ * is the configuration's, or gone, in any case.
+ */
+int zone_conf_put_fresh(
+    struct zone_conf *conf, size_t at, struct zone_res *res, struct error *err);
 /* Take it out; aliases take their resource control along. */
 int zone_conf_drop(struct zone_conf *conf, size_t at, struct error *err);
 

@@ -15,6 +15,7 @@ struct zone_values {
 struct zone_res {
 	const struct zone_rtype *type;
 	struct zone_values *props; /* one for each row of the type */
+	size_t n; /* rows */
 	size_t at; /* its number, while a configuration has it */
 };
 

@@ -57,7 +57,8 @@ zone_res_create(const struct zone_rtype *type)
 	if (res == NULL)
 		return NULL;
 	res->type = type;
-	res->props = alloc_zero(zone_prop_count(type), sizeof(*res->props));
+	res->n = zone_prop_count(type);
+	res->props = alloc_zero(res->n, sizeof(*res->props));
 	if (res->props == NULL) {
 		free(res);
 		return NULL;
@@ -76,7 +77,7 @@ zone_res_free(struct zone_res *res)
 {
 	if (res == NULL)
 		return;
-	for (size_t i = 0; i < zone_prop_count(res->type); i++)
+	for (size_t i = 0; i < res->n; i++)
 		values_free(&res->props[i]);
 	free(res->props);
 	free(res);
@@ -127,7 +128,7 @@ zone_res_dup(const struct zone_res *res)
 
 	if (copy == NULL)
 		return NULL;
-	for (size_t i = 0; i < zone_prop_count(res->type); i++) {
+	for (size_t i = 0; i < res->n; i++) {
 		values_free(&copy->props[i]);
 		if (values_dup(&res->props[i], &copy->props[i]) != 0) {
 			zone_res_free(copy);

@@ -273,9 +273,8 @@ read_res(struct reader *rd, const xmlNode *n)
 	if (rc == 0)
 		rc = read_children(rd, r, n);
 	if (rc == 0)
-		rc = at(rd, n, zone_conf_put(rd->conf, i, r, rd->err));
-	if (rc < 0)
-		zone_res_free(r);
+		return at(rd, n, zone_conf_put_fresh(rd->conf, i, r, rd->err));
+	zone_res_free(r);
 	return rc;
 }
 

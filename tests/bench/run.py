@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,net,idle,walls,soft,uart,mdata,guard,zones,
+    run.py BUILD [--only start,memory,block,sata,net,idle,walls,soft,uart,mdata,guard,zones,
                   vmadm,images,tcp]
            [--runs 5] [--clock cpu]
 
@@ -205,12 +205,23 @@ class Bench:
         for n in got[0]:
             self.row(n, got[0][n], got[1].get(n, []), "per_s", 1.0, True)
 
-    def block(self):
+    def disk(self):
         disk = self.tmp / "bench.img"
         with open(disk, "wb") as f:
             for _ in range(512):
                 f.write(os.urandom(1 << 20))
             os.fsync(f.fileno())  # no write-back while measuring
+        return disk
+
+    def sata(self):
+        disk = self.disk()
+        self.compare(
+            self.ours("satabench.elf", ["-s", f"4,ahci-hd,{disk}"]),
+            self.qemu("satabench.elf", ["-drive", f"if=none,id=d,format=raw,aio=io_uring,file={disk}",
+                                        "-device", "ide-hd,drive=d,bus=ide.0"]))
+
+    def block(self):
+        disk = self.disk()
         self.compare(
             self.ours("blkbench.elf", ["-s", f"4,virtio-blk,{disk}"]),
             self.qemu("blkbench.elf", ["-drive", f"if=none,id=d,format=raw,aio=io_uring,file={disk}",
@@ -243,7 +254,7 @@ def main():
     bench = Bench(a.build, a.runs, a.accel)
     bench.clock = a.clock
     only = a.only.split(",") if a.only else []
-    for name in ("start", "memory", "idle", "block", "net", "walls"):
+    for name in ("start", "memory", "idle", "block", "sata", "net", "walls"):
         if not only or name in only:
             getattr(bench, name)()
     parts = [n for n in ("boot", "cpu", "softidle") if not only or n in only or "soft" in only]

@@ -276,12 +276,13 @@ io_ended(struct block_req *br, int status)
 	struct ahci_cmd *c = br->arg;
 	struct ahci_port *p = c->p;
 
-	if (p->draining)
-		return;
+	/* Given up or not, and failed or not: it may have been written. */
 	if (br->op == BLOCK_READ)
 		for (int i = 0; i < br->iovcnt; i++)
 			vm_mem_dirty(p->ahci->mem, br->iov[i].iov_base,
 			    br->iov[i].iov_len);
+	if (p->draining)
+		return;
 	/* Advice that the medium does not understand harms nobody. */
 	if (br->op == BLOCK_DISCARD && status == -EOPNOTSUPP)
 		status = 0;

@@ -12,7 +12,7 @@ packages='
 	acpica-tools binutils
 	ovmf seabios mtools genisoimage dosfstools fdisk uidmap memtest86+ mmdebstrap e2fsprogs openssl perl
 	bats clang-format cppcheck mandoc
-	nftables python3-yaml openssh-client
+	nftables python3-yaml openssh-client dnsmasq-base isc-dhcp-client
 	busybox-static cpio kmod xz-utils zstd procps socat iproute2 iputils-ping util-linux
 	qemu-system-x86 btrfs-progs xfsprogs
 '

@@ -1,10 +1,12 @@
 /*
  * zonelink: make, change, read and clean the links of one zone. Run by the
  * supervisor and by zoneadm, with a socket as descriptor 3: a message a link
- * (ipc/ipc.h), an answer each, and it ends. Nothing of a link needs it then.
+ * (ipc/ipc.h), an answer each, and it ends. Nothing of a link needs it then; a
+ * child of it goes on for a second, then makes their guards cheaper.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,11 +21,19 @@
 #include "link/make.h"
 
 #define SOCKET 3
+#define SETTLE_MAX 64 /* links whose guards are moved */
+#define SETTLE_AFTER_S 1
+
+struct made { /* guarded by BPF */
+	int ifindex[SETTLE_MAX];
+	size_t n;
+};
 
 struct zonelink {
 	const char *root;
 	struct link_net *net;
 	enum link_guard_kind guard;
+	struct made *made;
 };
 
 /* A question, read: what each verb needs of it. */
@@ -116,6 +126,9 @@ verb_make(
 	    zl->net, zl->root, q->did, q->list, zl->guard, &made, err);
 	if (rc < 0)
 		return rc;
+	if (made.guard == LINK_GUARD_BPF && zl->made->n < SETTLE_MAX)
+		zl->made->ifindex[zl->made->n++] =
+		    (int)if_nametoindex(made.spec.name);
 	rc = answer_made(&made, err);
 	link_made_close(&made);
 	link_fault(LINK_FAULT_ANSWER);
@@ -326,6 +339,23 @@ serve(const struct zonelink *zl, const struct verb *verb, struct error *err)
 	return rc < 0 ? rc : bad;
 }
 
+/*
+ * What the zone's boot does not wait for, neither here nor for rtnetlink's
+ * lock, which is held meanwhile: so not at once. Interfaces are named by
+ * number, which no later one has: it does not matter when this is, or whether.
+ */
+static void
+settle_guards(const struct zonelink *zl)
+{
+	if (zl->made->n == 0 || fork() != 0)
+		return;
+	(void)close_range(0, ~0U, 0);
+	(void)sleep(SETTLE_AFTER_S);
+	for (size_t i = 0; i < zl->made->n; i++)
+		link_guard_settle(zl->made->ifindex[i]);
+	_exit(0);
+}
+
 #ifdef ZHYVE_FAULTS
 static int
 print_faults(void)
@@ -368,7 +398,10 @@ read_options(struct zonelink *zl, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct zonelink zl = { .root = "", .guard = LINK_GUARD_AUTO };
+	struct made made = { .n = 0 };
+	struct zonelink zl = {
+		.root = "", .guard = LINK_GUARD_AUTO, .made = &made
+	};
 	const struct verb *verb = NULL;
 	struct error err = ERROR_INIT;
 	int rc;
@@ -392,6 +425,8 @@ main(int argc, char **argv)
 	if (rc == 0)
 		rc = serve(&zl, verb, &err);
 	link_net_close(zl.net);
+	if (rc == 0)
+		settle_guards(&zl);
 	if (rc < 0)
 		fprintf(stderr, "%s\n", err.text);
 	return rc != 0 ? 1 : 0;

@@ -1,5 +1,5 @@
 /*
- * The guard as a pair of BPF programs in a tap's clsact hooks. Each tap has an
+ * The guard as a pair of BPF programs in a tap's hooks. Each tap has an
  * instance of its own, with maps of its own, none of which is pinned: they live
  * exactly as long as the filters do, and those as long as the interface.
  *
@@ -70,6 +70,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } guard_events SEC(".maps");
+
+GUARD_INLINE void
+guard_loop(__u32 n, long (*step)(__u32 i, void *arg), struct guard_walk *arg)
+{
+	bpf_loop(n, step, arg, 0);
+}
+
+GUARD_INLINE __u32
+guard_zero(const struct guard_config *cfg)
+{
+	return cfg->spare;
+}
 
 GUARD_INLINE long
 guard_load(guard_source *from, __u32 off, void *to, __u32 n)

@@ -30,6 +30,12 @@ link_guard_attach(
 	return guard_nft_attach(spec, err);
 }
 
+void
+link_guard_settle(int ifindex)
+{
+	guard_bpf_settle(ifindex);
+}
+
 int
 link_guard_update(const struct link_spec *spec, struct error *err)
 {

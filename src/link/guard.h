@@ -30,6 +30,12 @@ enum link_guard_kind { LINK_GUARD_AUTO, LINK_GUARD_BPF, LINK_GUARD_NFT };
 /* The interface is down and without a bridge. AUTO: BPF, else nftables. */
 int link_guard_attach(
     const struct link_spec *spec, enum link_guard_kind kind, struct error *err);
+/*
+ * Into the hooks that cost a frame less, where the kernel has them, which takes
+ * two of its RCU grace periods (some 10 ms each): for who has nothing else to
+ * do. The link is guarded at each moment; what fails leaves it as it was.
+ */
+void link_guard_settle(int ifindex);
 /* Switches, addresses, ports, limits of a link that is in use, at once. */
 int link_guard_update(const struct link_spec *spec, struct error *err);
 int link_guard_counters(

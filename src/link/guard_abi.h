@@ -38,7 +38,8 @@ struct guard_config {
 	__u16 vlan;
 	__u64 maxbw, burst; /* bit/s, 0: no limit; ns of the limit's time */
 	struct guard_addr6 linklocal; /* made from mac */
-	__u32 n4, n6, nports, ncids, any_cid, spare;
+	__u32 n4, n6, nports, ncids, any_cid;
+	__u32 spare; /* 0 */
 	struct guard_net4 v4[LINK_ALLOWED_MAX];
 	struct guard_net6 v6[LINK_ALLOWED_MAX];
 	struct guard_ports {

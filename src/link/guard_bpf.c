@@ -1,12 +1,14 @@
 /*
- * The guard by BPF: libbpf loads the pair of programs, which go into the
- * interface's own hooks (tcx, Linux 6.6), or into clsact's, which older kernels
- * have and which cost more. Nothing is pinned and nothing is a link: either
- * way they stay until the interface goes, whoever ends before. A link that runs
- * is reached from there: the hook names the program, the program its maps.
+ * The guard by BPF: libbpf loads the pair of programs, which go into clsact's
+ * hooks at once, and later into the interface's own (tcx, Linux 6.6), which
+ * cost less for each frame, but where each takes an RCU grace period to attach.
+ * Nothing is pinned and nothing is a link: either way they stay until the
+ * interface goes, whoever ends before. A link that runs is reached from there:
+ * the hook names the program, the program its maps.
  */
 #include <errno.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -39,7 +41,9 @@ static const struct hook {
 	{ BPF_TC_EGRESS, TCX_EGRESS, "guard_to" },
 };
 
-bool guard_bpf_no_tcx;
+#define HOOKS ARRAY_LEN(hooks)
+
+bool guard_bpf_no_clsact;
 
 static int
 quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -142,7 +146,7 @@ publish(const struct link_spec *spec, int outer, struct error *err)
 /* --- attach */
 
 static int
-load(struct bpf_object **ret, struct error *err)
+load(int outer, struct bpf_object **ret, struct error *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "guard");
 	struct bpf_object *obj;
@@ -152,7 +156,10 @@ load(struct bpf_object **ret, struct error *err)
 	obj = bpf_object__open_mem(guard_object, guard_object_size, &opts);
 	if (obj == NULL)
 		return error_sys(err, errno, "program of the guard");
-	rc = bpf_object__load(obj);
+	rc = bpf_map__reuse_fd(
+	    bpf_object__find_map_by_name(obj, "guard_config"), outer);
+	if (rc == 0)
+		rc = bpf_object__load(obj);
 	if (rc < 0) {
 		bpf_object__close(obj);
 		/* its verifier's reasons are many, ours to go on but one */
@@ -163,6 +170,56 @@ load(struct bpf_object **ret, struct error *err)
 	}
 	*ret = obj;
 	return 0;
+}
+
+/* The first configuration: nobody waits for it, but for the kernel to say so.
+ */
+struct first {
+	int inner, outer, rc;
+};
+
+static void *
+put_first(void *arg)
+{
+	struct first *f = arg;
+	uint32_t zero = 0;
+
+	f->rc = bpf_map_update_elem(f->outer, &zero, &f->inner, BPF_ANY);
+	return NULL;
+}
+
+/* The verifier works meanwhile. */
+static int
+load_configured(
+    const struct link_spec *spec, struct bpf_object **ret, struct error *err)
+{
+	cleanup_close int inner = config_map(spec, err), outer = -1;
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .inner_map_fd = (uint32_t)inner);
+	struct first first;
+	pthread_t thread;
+	bool apart;
+	int rc;
+
+	if (inner < 0)
+		return inner;
+	outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "guard_config",
+	    sizeof(uint32_t), sizeof(uint32_t), 1, &opts);
+	if (outer < 0)
+		return error_sys(
+		    err, -outer, "%s: map of the guard", spec->name);
+	first = (struct first){ inner, outer, 0 };
+	apart = pthread_create(&thread, NULL, put_first, &first) == 0;
+	if (!apart)
+		put_first(&first);
+	rc = load(outer, ret, err);
+	if (apart)
+		pthread_join(thread, NULL);
+	if (rc == 0 && first.rc < 0) {
+		bpf_object__close(*ret);
+		rc = error_sys(err, -first.rc, "%s: configuration of the guard",
+		    spec->name);
+	}
+	return rc;
 }
 
 static int
@@ -191,42 +248,34 @@ tcx_query(int ifindex, uint32_t hook, uint32_t *ret_id)
 	return attr.query.prog_cnt != 0;
 }
 
-static void
-tcx_detach(const struct bpf_object *obj, int ifindex)
+static int
+tcx_change(int cmd, int ifindex, const struct hook *hook, int prog)
 {
-	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
-		union bpf_attr attr;
+	union bpf_attr attr;
 
-		memset(&attr, 0, sizeof(attr));
-		attr.target_fd = (uint32_t)ifindex;
-		attr.attach_bpf_fd = (uint32_t)bpf_program__fd(
-		    bpf_object__find_program_by_name(obj, hooks[i].prog));
-		attr.attach_type = hooks[i].tcx;
-		bpf(BPF_PROG_DETACH, &attr);
-	}
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (uint32_t)ifindex;
+	attr.attach_bpf_fd = (uint32_t)prog;
+	attr.attach_type = hook->tcx;
+	return bpf(cmd, &attr);
 }
 
+/* Both of them or none. */
 static int
-tcx_attach(const struct bpf_object *obj, int ifindex, const char *name,
-    struct error *err)
+tcx_attach(const int progs[HOOKS], int ifindex)
 {
-	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
-		union bpf_attr attr;
-		int rc;
+	int rc = 0;
 
-		memset(&attr, 0, sizeof(attr));
-		attr.target_fd = (uint32_t)ifindex;
-		attr.attach_bpf_fd = (uint32_t)bpf_program__fd(
-		    bpf_object__find_program_by_name(obj, hooks[i].prog));
-		attr.attach_type = hooks[i].tcx;
-		rc = bpf(BPF_PROG_ATTACH, &attr);
-		if (rc < 0) {
-			tcx_detach(obj, ifindex);
-			return error_sys(
-			    err, -rc, "%s: program %s", name, hooks[i].prog);
-		}
+	for (size_t i = 0; i < HOOKS; i++) {
+		rc = tcx_change(BPF_PROG_ATTACH, ifindex, &hooks[i], progs[i]);
+		if (rc == 0)
+			continue;
+		while (i-- > 0)
+			tcx_change(
+			    BPF_PROG_DETACH, ifindex, &hooks[i], progs[i]);
+		break;
 	}
-	return 0;
+	return rc;
 }
 
 static int
@@ -246,12 +295,12 @@ no_hooks(const char *name, struct error *err)
 }
 
 static int
-clsact_attach(const struct bpf_object *obj, int ifindex, const char *name,
-    struct error *err)
+clsact_attach(
+    const int progs[HOOKS], int ifindex, const char *name, struct error *err)
 {
 	LIBBPF_OPTS(bpf_tc_hook, all, .ifindex = ifindex,
 	    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	int rc = bpf_tc_hook_create(&all);
+	int rc = guard_bpf_no_clsact ? -ENOENT : bpf_tc_hook_create(&all);
 
 	if (rc == -ENOENT)
 		return no_hooks(name, err);
@@ -259,14 +308,12 @@ clsact_attach(const struct bpf_object *obj, int ifindex, const char *name,
 		return has_others(name, err);
 	if (rc < 0)
 		return error_sys(err, -rc, "%s: clsact", name);
-	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+	for (size_t i = 0; i < HOOKS; i++) {
 		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = hooks[i].point);
 		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
-		    .priority = FILTER_PRIORITY);
+		    .priority = FILTER_PRIORITY, .prog_fd = progs[i]);
 
-		opts.prog_fd = bpf_program__fd(
-		    bpf_object__find_program_by_name(obj, hooks[i].prog));
 		rc = bpf_tc_attach(&hook, &opts);
 		if (rc < 0) {
 			bpf_tc_hook_destroy(&all);
@@ -283,17 +330,20 @@ static int
 attach_object(const struct bpf_object *obj, const struct link_spec *spec,
     int ifindex, struct error *err)
 {
+	int progs[HOOKS], rc, tcx;
 	uint32_t id;
-	int rc = publish(
-	    spec, bpf_object__find_map_fd_by_name(obj, "guard_config"), err);
 
-	if (rc < 0)
-		return rc;
-	rc = guard_bpf_no_tcx ? -EINVAL : tcx_query(ifindex, TCX_INGRESS, &id);
-	if (rc > 0)
+	for (size_t i = 0; i < HOOKS; i++)
+		progs[i] = bpf_program__fd(
+		    bpf_object__find_program_by_name(obj, hooks[i].prog));
+	tcx = tcx_query(ifindex, TCX_INGRESS, &id);
+	if (tcx > 0)
 		return has_others(spec->name, err);
-	return rc == 0 ? tcx_attach(obj, ifindex, spec->name, err)
-		       : clsact_attach(obj, ifindex, spec->name, err);
+	rc = clsact_attach(progs, ifindex, spec->name, err);
+	if (rc != -EOPNOTSUPP || tcx < 0)
+		return rc;
+	rc = tcx_attach(progs, ifindex);
+	return rc < 0 ? error_sys(err, -rc, "%s: tcx", spec->name) : 0;
 }
 
 int
@@ -306,12 +356,50 @@ guard_bpf_attach(const struct link_spec *spec, struct error *err)
 	if (rc == 0)
 		rc = check_down(spec->name, err);
 	if (rc == 0)
-		rc = load(&obj, err);
+		rc = load_configured(spec, &obj, err);
 	if (rc < 0)
 		return rc;
 	rc = attach_object(obj, spec, ifindex, err);
 	bpf_object__close(obj);
 	return rc;
+}
+
+/* The program of that hook of clsact's. */
+static int
+clsact_program(int ifindex, const struct hook *hook)
+{
+	LIBBPF_OPTS(
+	    bpf_tc_hook, tc, .ifindex = ifindex, .attach_point = hook->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
+	    .priority = FILTER_PRIORITY);
+	int rc = bpf_tc_query(&tc, &opts);
+
+	return rc < 0 ? rc : bpf_prog_get_fd_by_id(opts.prog_id);
+}
+
+/*
+ * A frame that has been judged in tcx is not shown to clsact, so for a moment
+ * it has both, and never none.
+ */
+void
+guard_bpf_settle(int ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, all, .ifindex = ifindex,
+	    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int progs[HOOKS], rc = 0;
+	uint32_t id;
+
+	libbpf_set_print(quiet);
+	if (tcx_query(ifindex, TCX_INGRESS, &id) != 0)
+		return;
+	for (size_t i = 0; i < HOOKS; i++) {
+		progs[i] = clsact_program(ifindex, &hooks[i]);
+		rc |= progs[i] < 0;
+	}
+	if (rc == 0 && tcx_attach(progs, ifindex) == 0)
+		bpf_tc_hook_destroy(&all);
+	for (size_t i = 0; i < HOOKS; i++)
+		fd_close(&progs[i]);
 }
 
 /* --- a link that runs */

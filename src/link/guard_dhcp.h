@@ -17,19 +17,16 @@
 
 /* --- client ids */
 
+/* The next 8 bytes of the n (not 0) that are left, zeros behind the last. */
 GUARD_INLINE __u64
 guard_load_chunk(guard_source *from, __u32 off, __u32 n)
 {
-	__u64 chunk = 0;
-	__u8 b = 0;
+	__u64 chunk = 0, k = n < 8 ? n : 8;
 
-	if (n >= 8) {
-		guard_load(from, off, &chunk, 8);
-		return chunk;
-	}
-	for (__u32 i = 0; i < 7; i++)
-		if (i < n && guard_load(from, off + i, &b, 1) == 0)
-			((__u8 *)&chunk)[i] = b;
+	/* nothing, but every verifier sees that it is 1 to 8 */
+	__asm__ volatile("" : "+r"(k));
+	k = ((k - 1) & 7) + 1;
+	guard_load(from, off, &chunk, k);
 	return chunk;
 }
 
@@ -147,31 +144,44 @@ guard_dhcp4_option(guard_source *from, struct guard_dhcp4_options *o,
 	return 0;
 }
 
+GUARD_STEP
+guard_step_options4(__u32 i, void *arg)
+{
+	struct guard_walk *w = arg;
+	__u8 h[2] = { 0 };
+
+	if (w->off >= w->end || guard_load(w->from, w->off, h, 1) < 0)
+		return 1;
+	if (h[0] == GUARD_OPT_END) {
+		w->off = w->end;
+		return 1;
+	}
+	w->off++;
+	if (h[0] == 0)
+		return 0;
+	if (w->off >= w->end || guard_load(w->from, w->off, h + 1, 1) < 0 ||
+	    w->off + 1 + h[1] > w->end)
+		return 1;
+	guard_dhcp4_option(w->from, w->to, h[0], w->off + 1, h[1]);
+	w->off += 1 + h[1];
+	return 0;
+}
+
 GUARD_GLOBAL int
 guard_read_options4(
     guard_source *from, __u32 off, __u32 end, struct guard_dhcp4_options *o)
 {
-	__u8 h[2] = { 0 };
+	struct guard_walk w = {
+		.from = from,
+		.to = o,
+		.off = off,
+		.end = end,
+	};
 
 	if (o == NULL)
 		return 0;
-	for (__u32 i = 0; i < GUARD_OPTIONS_MAX && off < end; i++) {
-		if (guard_load(from, off, h, 1) < 0)
-			break;
-		if (h[0] == GUARD_OPT_END)
-			return 0;
-		off++;
-		if (h[0] == 0)
-			continue;
-		if (off >= end || guard_load(from, off, h + 1, 1) < 0 ||
-		    off + 1 + h[1] > end)
-			break;
-		guard_dhcp4_option(from, o, h[0], off + 1, h[1]);
-		off += 1 + h[1];
-		if (off == end)
-			return 0;
-	}
-	o->broken = off != end;
+	guard_loop(GUARD_OPTIONS_MAX, guard_step_options4, &w);
+	o->broken = w.off != end;
 	return 0;
 }
 
@@ -326,50 +336,98 @@ guard_option6(guard_source *from, __u32 off, __u32 end)
 	return guard_be32(h);
 }
 
+GUARD_STEP
+guard_step_duid(__u32 i, void *arg)
+{
+	struct guard_walk *w = arg;
+	__u32 code, len;
+	long head;
+
+	if (w->off >= w->end)
+		return 1;
+	head = guard_option6(w->from, w->off, w->end);
+	code = head >> 16 & 0xffff;
+	len = head & 0xffff;
+	if (head < 0) {
+		w->bad = 1;
+		return 1;
+	}
+	w->off += 4;
+	if (code == GUARD_OPT6_CLIENTID) {
+		if (w->found != 0 || !guard_is_duid(w->from, w->off, len))
+			w->bad = 1;
+		w->found = 1;
+	}
+	w->off += len;
+	return w->bad != 0;
+}
+
 /* The message's client, in its outer options, is not the link. */
 GUARD_GLOBAL int
 guard_foreign_duid(guard_source *from, __u32 off, __u32 end)
 {
-	__u32 found = 0;
+	const struct guard_config *cfg = guard_config_of(from);
+	struct guard_walk w = { .from = from, .off = off, .end = end };
 
-	for (__u32 i = 0; i < GUARD_OPTIONS_MAX && off < end; i++) {
-		long head = guard_option6(from, off, end);
-		__u32 code = head >> 16 & 0xffff, len = head & 0xffff;
+	if (cfg == NULL)
+		return 1;
+	w.found = w.bad = guard_zero(cfg);
+	guard_loop(GUARD_OPTIONS_MAX, guard_step_duid, &w);
+	return w.bad != 0 || w.off != end;
+}
 
-		if (head < 0)
-			return 1;
-		off += 4;
-		if (code == GUARD_OPT6_CLIENTID &&
-		    (found++ != 0 || !guard_is_duid(from, off, len)))
-			return 1;
-		off += len;
+GUARD_STEP
+guard_step_ia(__u32 i, void *arg)
+{
+	struct guard_walk *w = arg;
+	long head = guard_option6(w->from, w->off, w->end);
+	__u32 code = head >> 16 & 0xffff, len = head & 0xffff, valid;
+	struct guard_key key;
+	__u8 h[24];
+
+	if (head < 0)
+		return 1;
+	if (code == GUARD_OPT6_IAADDR && len >= 24 &&
+	    guard_load(w->from, w->off + 4, h, 24) == 0) {
+		key = guard_key6(LINK_DYN_DHCPV6, guard_be128(h));
+		valid = guard_be32(h + 20);
+		guard_learn(w->from, &key,
+		    w->arg || valid == 0 ? 0 : guard_until(valid));
 	}
-	return off != end;
+	w->off += 4 + len;
+	return 0;
 }
 
 /* The addresses of one association: learned while valid, or forgotten. */
 GUARD_GLOBAL int
 guard_learn_ia(guard_source *from, __u32 off, __u32 end, __u32 forget)
 {
-	__u8 h[24];
+	struct guard_walk w = {
+		.from = from,
+		.off = off,
+		.end = end,
+		.arg = forget,
+	};
 
-	for (__u32 i = 0; i < GUARD_OPTIONS_MAX / 4; i++) {
-		long head = guard_option6(from, off, end);
-		__u32 code = head >> 16 & 0xffff, len = head & 0xffff;
+	guard_loop(GUARD_OPTIONS_MAX / 4, guard_step_ia, &w);
+	return 0;
+}
 
-		if (head < 0)
-			return 0;
-		if (code == GUARD_OPT6_IAADDR && len >= 24 &&
-		    guard_load(from, off + 4, h, 24) == 0) {
-			struct guard_key key =
-			    guard_key6(LINK_DYN_DHCPV6, guard_be128(h));
-			__u32 valid = guard_be32(h + 20);
+GUARD_STEP
+guard_step_reply6(__u32 i, void *arg)
+{
+	struct guard_walk *w = arg;
+	long head = guard_option6(w->from, w->off, w->end);
+	__u32 code = head >> 16 & 0xffff, len = head & 0xffff;
+	__u32 fixed = code == GUARD_OPT6_IA_NA ? 12 : 4;
 
-			guard_learn(from, &key,
-			    forget || valid == 0 ? 0 : guard_until(valid));
-		}
-		off += 4 + len;
-	}
+	if (head < 0)
+		return 1;
+	w->off += 4;
+	if ((code == GUARD_OPT6_IA_NA || code == GUARD_OPT6_IA_TA) &&
+	    len >= fixed)
+		guard_learn_ia(w->from, w->off + fixed, w->off + len, w->arg);
+	w->off += len;
 	return 0;
 }
 
@@ -377,19 +435,14 @@ guard_learn_ia(guard_source *from, __u32 off, __u32 end, __u32 forget)
 GUARD_GLOBAL int
 guard_learn_reply6(guard_source *from, __u32 off, __u32 end, __u32 forget)
 {
-	for (__u32 i = 0; i < GUARD_OPTIONS_MAX; i++) {
-		long head = guard_option6(from, off, end);
-		__u32 code = head >> 16 & 0xffff, len = head & 0xffff;
-		__u32 fixed = code == GUARD_OPT6_IA_NA ? 12 : 4;
+	struct guard_walk w = {
+		.from = from,
+		.off = off,
+		.end = end,
+		.arg = forget,
+	};
 
-		if (head < 0)
-			return 0;
-		off += 4;
-		if ((code == GUARD_OPT6_IA_NA || code == GUARD_OPT6_IA_TA) &&
-		    len >= fixed)
-			guard_learn_ia(from, off + fixed, off + len, forget);
-		off += len;
-	}
+	guard_loop(GUARD_OPTIONS_MAX, guard_step_reply6, &w);
 	return 0;
 }
 

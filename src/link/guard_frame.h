@@ -30,6 +30,8 @@ typedef struct __sk_buff guard_source;
 #define GUARD_GLOBAL static __attribute__((unused))
 typedef struct guard_user guard_source;
 #endif
+/* One step of guard_loop(); nonzero ends it. */
+#define GUARD_STEP static __attribute__((noinline, unused)) long
 
 struct guard_frame {
 	const struct guard_config *cfg;
@@ -45,6 +47,12 @@ struct guard_frame {
 
 /*
  * The includer defines:
+ *   guard_loop     calls step(i, arg) for i from 0, at most n times; the
+ *                  verifier then looks at one step, not at n. Kernels before
+ *                  6.7 believe that there is only one: what a step leaves for
+ *                  the next one, or for who comes behind, begins with
+ *                  guard_zero(), so that nothing is known of it
+ *   guard_zero     0, which the verifier does not know
  *   guard_load     n bytes at off; negative when the frame has not got them
  *   guard_config_of  the configuration, NULL: none
  *   guard_now      boot time, ns
@@ -53,6 +61,10 @@ struct guard_frame {
  *   guard_pend     a transaction begins now
  *   guard_pending  when it began, which ends it; 0: it did not
  */
+struct guard_walk;
+GUARD_INLINE void
+guard_loop(__u32 n, long (*step)(__u32 i, void *arg), struct guard_walk *arg);
+GUARD_INLINE __u32 guard_zero(const struct guard_config *cfg);
 GUARD_INLINE long guard_load(guard_source *from, __u32 off, void *to, __u32 n);
 GUARD_INLINE const struct guard_config *guard_config_of(guard_source *from);
 GUARD_INLINE __u64 guard_now(void);
@@ -124,6 +136,16 @@ guard_learns(const struct guard_config *cfg, __u32 methods)
 {
 	return (cfg->dynamic & methods) != 0;
 }
+
+/* Options of a message, one after the other, by guard_loop(). */
+struct guard_walk {
+	guard_source *from;
+	const struct guard_config *cfg;
+	void *to; /* what is read goes there */
+	__u32 off, end;
+	__u32 arg;
+	__u32 found, bad; /* begin with guard_zero() */
+};
 
 /* What follows a network header. */
 struct guard_l4 {

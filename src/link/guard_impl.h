@@ -23,8 +23,10 @@ int guard_bpf_has(const char *ifname, struct error *err);
 /* Descriptor of one of its program's maps. */
 int guard_bpf_map(const char *ifname, const char *name, struct error *err);
 
-/* For tests: as on a kernel that has clsact alone. */
-extern bool guard_bpf_no_tcx;
+void guard_bpf_settle(int ifindex);
+
+/* For tests: as on a kernel that has tcx alone. */
+extern bool guard_bpf_no_clsact;
 
 /* The compiled program (guard.bpf.c), made by embed.py. */
 extern const unsigned char guard_object[];

@@ -27,24 +27,42 @@ guard_nd_len(__u32 type)
 #define GUARD_ND_TLLA 2
 #define GUARD_ND_PREFIX 3
 
+GUARD_STEP
+guard_step_nd(__u32 i, void *arg)
+{
+	struct guard_walk *w = arg;
+	__u8 h[8];
+
+	if (w->off >= w->end)
+		return 1;
+	if (w->off + 8 > w->end || guard_load(w->from, w->off, h, 8) < 0 ||
+	    h[1] == 0 ||
+	    (h[0] == w->arg && !guard_same_mac(h + 2, w->cfg->mac))) {
+		w->bad = 1;
+		return 1;
+	}
+	w->off += h[1] * 8u;
+	return 0;
+}
+
 /* An option of type 'want' names another link-layer address. */
 GUARD_GLOBAL int
 guard_nd_foreign(guard_source *from, __u32 off, __u32 end, __u32 want)
 {
 	const struct guard_config *cfg = guard_config_of(from);
-	__u8 h[8];
+	struct guard_walk w = {
+		.from = from,
+		.cfg = cfg,
+		.off = off,
+		.end = end,
+		.arg = want,
+	};
 
 	if (cfg == NULL)
 		return 1;
-	for (__u32 i = 0; i < GUARD_OPTIONS_MAX && off < end; i++) {
-		if (off + 8 > end || guard_load(from, off, h, 8) < 0 ||
-		    h[1] == 0)
-			return 1;
-		if (h[0] == want && !guard_same_mac(h + 2, cfg->mac))
-			return 1;
-		off += h[1] * 8u;
-	}
-	return off != end;
+	w.bad = guard_zero(cfg);
+	guard_loop(GUARD_OPTIONS_MAX, guard_step_nd, &w);
+	return w.bad != 0 || w.off != end;
 }
 
 /* ip-nospoof, what neighbour discovery says inside. */
@@ -274,23 +292,31 @@ guard_learn_prefix(guard_source *from, __u32 off)
 	return 0;
 }
 
+GUARD_STEP
+guard_step_ra(__u32 i, void *arg)
+{
+	struct guard_walk *w = arg;
+	__u8 h[2];
+
+	if (w->off + 8 > w->end || guard_load(w->from, w->off, h, 2) < 0 ||
+	    h[1] == 0 || w->off + h[1] * 8u > w->end)
+		return 1;
+	if (h[0] == GUARD_ND_PREFIX && h[1] == 4)
+		guard_learn_prefix(w->from, w->off);
+	w->off += h[1] * 8u;
+	return 0;
+}
+
 /* A router's advertisement (RFC 4861 section 6.1.2). */
 GUARD_GLOBAL int
 guard_learn_ra(guard_source *from, __u32 off, __u32 end)
 {
+	struct guard_walk w = { .from = from, .off = off + 16, .end = end };
 	__u8 h[2];
 
 	if (off + 16 > end || guard_load(from, off, h, 2) < 0 || h[1] != 0)
 		return 0;
-	off += 16;
-	for (__u32 i = 0; i < GUARD_OPTIONS_MAX && off + 8 <= end; i++) {
-		if (guard_load(from, off, h, 2) < 0 || h[1] == 0 ||
-		    off + h[1] * 8u > end)
-			return 0;
-		if (h[0] == GUARD_ND_PREFIX && h[1] == 4)
-			guard_learn_prefix(from, off);
-		off += h[1] * 8u;
-	}
+	guard_loop(GUARD_OPTIONS_MAX, guard_step_ra, &w);
 	return 0;
 }
 

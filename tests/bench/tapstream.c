@@ -95,6 +95,7 @@ guard(const char *name, const uint8_t mac[6], const char *addr)
 	s.allowed[1] = (struct link_prefix){ AF_INET6, 128, { 0xfd } };
 	if (link_guard_attach(&s, LINK_GUARD_BPF, &e) < 0)
 		errx(1, "%s", e.text);
+	link_guard_settle((int)if_nametoindex(name)); /* as zonelink does */
 }
 
 /* Ethernet, IPv4 and TCP; 'size' bytes in all, offloaded above 1514. */

@@ -27,6 +27,7 @@
 struct rig {
 	struct wire wire;
 	enum link_guard_kind kind;
+	bool settle; /* into the kernel's best hooks */
 	unsigned vlan;
 	/* what is looked for */
 	uint8_t want[FRAME_MAX + 4];
@@ -51,6 +52,8 @@ rig_begin(void *arg, const struct link_spec *spec)
 	struct rig *r = arg;
 
 	wire_guard(&r->wire, spec, r->kind);
+	if (r->settle)
+		link_guard_settle((int)if_nametoindex(spec->name));
 	r->vlan = spec->vlan;
 	r->hook = hook_of(spec->name);
 }
@@ -170,7 +173,7 @@ rig_send(void *arg, bool out, const uint8_t *frame, size_t n)
 }
 
 static void
-run_table(enum link_guard_kind kind, const char *name)
+run_table(enum link_guard_kind kind, bool settle, const char *name)
 {
 	cleanup_free struct rig *r = calloc(1, sizeof(*r));
 	const struct frames_ops ops = { name, r, rig_begin, rig_update,
@@ -179,6 +182,7 @@ run_table(enum link_guard_kind kind, const char *name)
 
 	tap_check(r != NULL);
 	r->kind = kind;
+	r->settle = settle;
 	wire_open(&r->wire);
 	n = frames_run(&ops);
 	if (kind == LINK_GUARD_BPF)
@@ -192,7 +196,7 @@ static void
 the_table_holds_by_bpf(void)
 {
 	need_bpf();
-	run_table(LINK_GUARD_BPF, "bpf");
+	run_table(LINK_GUARD_BPF, true, "bpf");
 }
 
 static void
@@ -200,7 +204,7 @@ the_table_holds_by_nftables(void)
 {
 	if (geteuid() != 0)
 		tap_skip("root makes taps and filters");
-	run_table(LINK_GUARD_NFT, "nft");
+	run_table(LINK_GUARD_NFT, false, "nft");
 }
 
 /* In a user namespace of its own bpf(2) is refused, nftables is not. */
@@ -215,16 +219,15 @@ without_bpf_there_is_nftables(void)
 		tap_skip("unshare: %s", strerror(errno));
 	fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
 	tap_check_int(write(fd, "0 0 1", 5), 5);
-	run_table(LINK_GUARD_AUTO, "nft");
+	run_table(LINK_GUARD_AUTO, false, "nft");
 }
 
-/* As kernels before 6.6 have it. */
+/* As kernels before 6.6 have it, and all at first. */
 static void
 the_table_holds_in_clsact(void)
 {
 	need_bpf();
-	guard_bpf_no_tcx = true;
-	run_table(LINK_GUARD_BPF, "bpf");
+	run_table(LINK_GUARD_BPF, false, "bpf");
 }
 
 /* --- by chance */

@@ -8,6 +8,19 @@
 
 #include "link/guard_rules.h"
 
+static void
+guard_loop(__u32 n, long (*step)(__u32 i, void *arg), struct guard_walk *arg)
+{
+	for (__u32 i = 0; i < n && step(i, arg) == 0; i++)
+		continue;
+}
+
+static __u32
+guard_zero(const struct guard_config *cfg)
+{
+	return 0;
+}
+
 static long
 guard_load(guard_source *from, __u32 off, void *to, __u32 n)
 {

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -128,6 +129,7 @@ make_links(struct world *w)
 	tap_check_int(
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	tap_tmpdir();
+	tap_check_int(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	pid = fork();
 	if (pid == 0)
 		zonelink(pair[1]);
@@ -141,6 +143,8 @@ make_links(struct world *w)
 	close(pair[0]);
 	tap_check_int(waitpid(pid, &status, 0), pid);
 	tap_check_int(status, 0);
+	while (wait(NULL) > 0) /* its child, that settles the guards */
+		continue;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,7 @@ prepare(struct service *s, const char *root, struct error *err)
 {
 	static const int signals[] = { SIGTERM, SIGINT };
 	struct mdata_server_conf conf = { .uid = geteuid(),
+		.threads = MDATA_SERVE_THREADS,
 		.linger_ns = root[0] != '\0' ? LINGER_NS : 0 };
 	int rc;
 
@@ -180,6 +182,9 @@ main(int argc, char **argv)
 	if (optind != argc)
 		return usage();
 	umask(077);
+	/* threads share what is free: there are many zones, and little memory
+	 */
+	mallopt(M_ARENA_MAX, 1);
 	signal(SIGPIPE, SIG_IGN);
 	if (foreground)
 		return serve(root, -1);

@@ -31,7 +31,7 @@ set_limits(const struct jail_service *spec)
 		{ RLIMIT_FSIZE, spec->fsize },
 		{ RLIMIT_DATA, spec->data != 0 ? spec->data : RLIM_INFINITY },
 		{ RLIMIT_CORE, 0 },
-		{ RLIMIT_NPROC, 1 },
+		{ RLIMIT_NPROC, 1 + spec->threads },
 		{ RLIMIT_MEMLOCK, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },
 	};

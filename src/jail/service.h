@@ -18,6 +18,7 @@ struct jail_service {
 	uid_t uid; /* its own, and its group; 0: not of root's, stays so */
 	uint64_t nofile; /* RLIMIT_NOFILE, as far as the hard limit goes */
 	uint64_t fsize; /* RLIMIT_FSIZE, bytes */
+	uint64_t threads; /* RLIMIT_NPROC, besides the first */
 	uint64_t data; /* RLIMIT_DATA, bytes; 0: as it is */
 	bool host; /* keeps the host's network and mounts; see 'keep' */
 	struct lock_keep keep;

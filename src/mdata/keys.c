@@ -26,6 +26,7 @@
 #define NOTES_MAX 10
 #define NOTE_NS UINT64_C(10000000000)
 #define NOTE_MAX 400
+#define LATE_MAX 4 /* a request makes one or two */
 #define NAMESPACES "sdc:internal_metadata_namespaces"
 
 struct fact {
@@ -42,6 +43,9 @@ struct mdata_keys {
 	struct mdata_data *data; /* NULL: not read */
 	struct stat st; /* of the file when it was read */
 	bool big; /* it is among the big ones */
+	bool busy; /* another thread has it */
+	char *late[LATE_MAX]; /* notes made there */
+	size_t nlate;
 	uint64_t writes;
 	void (*note)(void *arg, const char *text); /* NULL: nobody listens */
 	void *note_arg;
@@ -69,7 +73,11 @@ note(struct mdata_keys *k, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	k->note(k->note_arg, text);
+	if (!k->busy)
+		k->note(k->note_arg, text);
+	else if (k->nlate < LATE_MAX &&
+	    (k->late[k->nlate] = alloc_strdup(text)) != NULL)
+		k->nlate++;
 }
 
 void
@@ -300,7 +308,10 @@ same_file(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Who has read a big file; the next is put in the place of the oldest. */
+/*
+ * Who has read a big file; the next is put in the place of the oldest that no
+ * other thread has. The loop's thread alone looks at it.
+ */
 static struct mdata_keys *big[BIG_MAX];
 
 static void
@@ -320,8 +331,15 @@ note_big(struct mdata_keys *k)
 {
 	static size_t next;
 
-	if (k->big || k->st.st_size <= (off_t)BIG)
+	if (k->busy || k->big || k->st.st_size <= (off_t)BIG)
 		return;
+	for (size_t i = 0; i < BIG_MAX && big[next] != NULL && big[next]->busy;
+	     i++)
+		next = (next + 1) % BIG_MAX;
+	if (big[next] != NULL && big[next]->busy) {
+		drop_data(k);
+		return;
+	}
 	if (big[next] != NULL)
 		drop_data(big[next]);
 	big[next] = k;
@@ -366,6 +384,21 @@ void
 mdata_keys_forget(struct mdata_keys *k)
 {
 	drop_data(k);
+}
+
+void
+mdata_keys_busy(struct mdata_keys *k, bool busy)
+{
+	k->busy = busy;
+	if (busy)
+		return;
+	for (size_t i = 0; i < k->nlate; i++) {
+		if (k->note != NULL)
+			k->note(k->note_arg, k->late[i]);
+		free(k->late[i]);
+	}
+	k->nlate = 0;
+	note_big(k);
 }
 
 /* ---- GET ---- */
@@ -665,6 +698,8 @@ mdata_keys_free(struct mdata_keys *k)
 		return;
 	free_facts(k->facts, k->nfacts);
 	free(k->namespaces);
+	for (size_t i = 0; i < k->nlate; i++)
+		free(k->late[i]);
 	drop_data(k);
 	free(k);
 }

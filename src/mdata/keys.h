@@ -5,8 +5,9 @@
  * (docs/metadata.md has the table). "sdc:" names are given by an explicit list;
  * nothing of internal_metadata but what is listed here can be asked for.
  *
- * One thread. Notes name keys, never values. Memory: what was read of a file is
- * kept for further requests; of files above 64 KiB, those of 16 zones at most.
+ * One thread, but for mdata_keys_busy(). Notes name keys, never values. Memory:
+ * what was read of a file is kept for further requests; of files above 64 KiB,
+ * those of 16 zones at most.
  */
 #ifndef MDATA_KEYS_H
 #define MDATA_KEYS_H
@@ -53,6 +54,11 @@ void mdata_keys_on_note(
     struct mdata_keys *k, void (*note)(void *arg, const char *text), void *arg);
 /* Look for a changed file with the next request; forget what was read. */
 void mdata_keys_forget(struct mdata_keys *k);
+/*
+ * Between true and false a request may be made on one other thread, and nothing
+ * else is called; notes are made at the end.
+ */
+void mdata_keys_busy(struct mdata_keys *k, bool busy);
 /* How often the guest has asked for a change, whatever came of it. */
 uint64_t mdata_keys_writes(const struct mdata_keys *k);
 

@@ -49,6 +49,18 @@ struct mdata_port {
 	char *stamp; /* of the facts; NULL: of none */
 	bool once; /* they will do for the next line, whatever the stamp is */
 
+	/* the end of a line, on a thread of the pool's or here */
+	struct work work;
+	bool busy; /* it is there */
+	bool
+	    line; /* there is a line; else only the facts' stamp is looked at */
+	uint64_t line_ns; /* when it ended */
+	bool stale; /* facts are to be asked for first */
+	char *found; /* the files' stamp then; NULL: out of memory */
+	uint64_t took_ns;
+	struct mdata_counters seen; /* before that */
+	bool was_reset, had_facts, freed; /* meanwhile */
+
 	unsigned tokens; /* changes that the guest may make now */
 	uint64_t writes; /* of the keys, when that was counted */
 	uint64_t until_ns; /* no line before */
@@ -99,14 +111,12 @@ foreign(const struct mdata_port *p)
 	    st.st_uid != geteuid();
 }
 
-/* Are the facts those of the files? If not, they are asked for. */
+/* Are the facts those of the files? On whatever thread. */
 static bool
 fresh(struct mdata_port *p)
 {
 	char stamp[STAMP_MAX] = "";
 
-	if (p->asked)
-		return false;
 	if (p->known && p->once)
 		return true;
 	add_stamp(stamp, sizeof(stamp), p->conf.zones, p->xml);
@@ -116,12 +126,20 @@ fresh(struct mdata_port *p)
 	if (p->known && p->stamp != NULL && strcmp(stamp, p->stamp) == 0 &&
 	    !foreign(p))
 		return true;
+	p->found = alloc_strdup(stamp);
+	return false;
+}
+
+static void
+ask(struct mdata_port *p)
+{
 	p->asked = true;
 	p->answer_ns = mevent_now_ns() + FACTS_NS;
 	p->n.facts++;
 	wake(p);
-	p->conf.ask(p->conf.arg, stamp);
-	return !p->asked;
+	p->conf.ask(p->conf.arg, p->found != NULL ? p->found : "");
+	free(p->found);
+	p->found = NULL;
 }
 
 /* ---- out ---- */
@@ -234,47 +252,130 @@ count_writes(struct mdata_port *p)
 
 /* A slow disk, or a large file: it is the others' time as well. */
 static void
-count_time(struct mdata_port *p, uint64_t began)
+count_time(struct mdata_port *p)
 {
-	uint64_t now = mevent_now_ns();
-
-	if (p->conf.long_ns > 0 && now - began >= p->conf.long_ns)
-		p->until_ns = now + MIN((now - began) * LONG_TIMES, LONG_MAX);
+	if (p->conf.long_ns > 0 && p->took_ns >= p->conf.long_ns)
+		p->until_ns =
+		    mevent_now_ns() + MIN(p->took_ns * LONG_TIMES, LONG_MAX);
+	p->took_ns = 0;
 }
 
-/* Bytes up to the end of a line at most. How many; 0: it has to wait. */
-static size_t
-feed_line(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
-{
-	const uint8_t *nl = memchr(data, '\n', n);
-	size_t len = nl != NULL ? (size_t)(nl - data) + 1 : n;
-	uint64_t began;
+/* ---- the end of a line ---- */
 
-	if (p->first == 0)
-		p->first = (char)data[0];
-	if (nl != NULL && wants_facts(p->first) && !p->skip &&
-	    !p->backlog.overlong) {
+static void
+input_end(struct mdata_port *p)
+{
+	uint64_t began = mevent_now_ns();
+
+	(void)mdata_session_input(
+	    p->session, (const uint8_t *)"\n", 1, p->line_ns);
+	p->took_ns = mevent_now_ns() - began;
+}
+
+static void
+line_done(struct mdata_port *p)
+{
+	count_time(p);
+	count_writes(p);
+	p->skip = p->once = false;
+	p->first = 0;
+	answer(p, p->fed + 1);
+	p->fed = 0;
+}
+
+/* All that looks at the zone's files, and may hang for that. */
+static void
+look(void *arg)
+{
+	struct mdata_port *p = arg;
+
+	p->stale = !fresh(p);
+	if (!p->stale && p->line)
+		input_end(p);
+}
+
+/* true: a line is done with. */
+static bool
+looked(struct mdata_port *p)
+{
+	p->busy = false;
+	mdata_keys_busy(p->keys, false);
+	wake(p);
+	if (p->had_facts) {
+		/* they could not be taken: asked for with the next line */
+		free(p->stamp);
+		p->stamp = NULL;
+	}
+	if (p->was_reset)
+		mdata_session_reset(p->session);
+	if (p->stale)
+		ask(p);
+	if (p->stale || !p->line || p->was_reset)
+		return false;
+	line_done(p);
+	return true;
+}
+
+/* true: it is done with already. */
+static bool
+begin(struct mdata_port *p, bool line, uint64_t now)
+{
+	p->line = line;
+	p->line_ns = now;
+	p->was_reset = p->had_facts = false;
+	p->seen = *mdata_session_counters(p->session);
+	p->busy = true;
+	mdata_keys_busy(p->keys, true);
+	if (p->conf.pool != NULL) {
+		work_submit(p->conf.pool, &p->work);
+		return false;
+	}
+	look(p);
+	return looked(p);
+}
+
+/* The facts will be there when the guest asks. */
+static void
+want_facts(struct mdata_port *p)
+{
+	if (!p->known && !p->asked && !p->busy)
+		(void)begin(p, false, 0);
+}
+
+/* 1, for the LF; 0: it has to wait. */
+static size_t
+end_line(struct mdata_port *p, uint64_t now)
+{
+	if (wants_facts(p->first) && !p->skip && !p->backlog.overlong) {
 		if (p->tokens == 0 || now < p->until_ns) {
 			p->n.limited += !p->limited;
 			p->limited = true;
 			wake(p);
 			return 0;
 		}
-		if (!fresh(p))
-			return 0;
+		return !p->asked && begin(p, true, now);
 	}
-	began = mevent_now_ns();
+	p->line_ns = now;
+	if (!p->skip)
+		input_end(p);
+	line_done(p);
+	return 1;
+}
+
+/* Bytes up to a line's end, or that end. How many; 0: it has to wait. */
+static size_t
+feed_line(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
+{
+	const uint8_t *nl = memchr(data, '\n', n);
+	size_t len = nl != NULL ? (size_t)(nl - data) : n;
+
+	if (p->first == 0)
+		p->first = (char)data[0];
+	if (len == 0)
+		return end_line(p, now);
 	if (!p->skip)
 		(void)mdata_session_input(p->session, data, len, now);
 	p->fed += len;
-	if (nl == NULL)
-		return len;
-	count_time(p, began);
-	count_writes(p);
-	p->skip = p->once = false;
-	p->first = 0;
-	answer(p, p->fed);
-	p->fed = 0;
 	return len;
 }
 
@@ -284,7 +385,7 @@ feed(struct mdata_port *p, const uint8_t *data, size_t n, uint64_t now)
 {
 	size_t len;
 
-	while (n > 0 && p->ev != NULL && p->backlog.out_len == 0) {
+	while (n > 0 && p->ev != NULL && !p->busy && p->backlog.out_len == 0) {
 		len = feed_line(p, data, n, now);
 		now = mevent_now_ns();
 		if (len == 0)
@@ -389,6 +490,10 @@ pump(struct mdata_port *p)
 	unsigned what = MEVENT_READ;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
+		if (p->busy) {
+			what = 0;
+			break;
+		}
 		if (!flush(p)) {
 			what = MEVENT_WRITE;
 			break;
@@ -414,9 +519,7 @@ on_port(void *arg, int fd, unsigned what)
 		hung_up(p);
 		return;
 	}
-	/* they will be there when the guest asks */
-	if (!p->known)
-		(void)fresh(p);
+	want_facts(p);
 	pump(p);
 }
 
@@ -424,8 +527,13 @@ void
 mdata_port_facts(struct mdata_port *p, const char *stamp,
     const char *const *names, const char *const *values, size_t n)
 {
-	char *copy = stamp[0] != '\0' ? alloc_strndup(stamp, STAMP_MAX) : NULL;
+	char *copy;
 
+	if (p->busy) {
+		p->had_facts = true;
+		return;
+	}
+	copy = stamp[0] != '\0' ? alloc_strndup(stamp, STAMP_MAX) : NULL;
 	if (mdata_keys_facts(p->keys, names, values, n) < 0) {
 		free(copy);
 		return; /* asked for again */
@@ -465,8 +573,7 @@ time_out(struct mdata_port *p, uint64_t now)
 	p->once = p->known;
 	if (p->ev == NULL)
 		return;
-	if (!p->known)
-		(void)fresh(p);
+	want_facts(p);
 	pump(p);
 }
 
@@ -486,6 +593,8 @@ mdata_port_tick(struct mdata_port *p, uint64_t now)
 		p->awake = true;
 		return true;
 	}
+	if (p->busy)
+		return false;
 	mdata_keys_forget(p->keys);
 	if (p->backlog.in_len == 0 && p->backlog.out_len == 0 &&
 	    p->backlog.grown && !p->backlog.overlong)
@@ -496,7 +605,10 @@ mdata_port_tick(struct mdata_port *p, uint64_t now)
 void
 mdata_port_reset(struct mdata_port *p)
 {
-	mdata_session_reset(p->session);
+	if (p->busy)
+		p->was_reset = true;
+	else
+		mdata_session_reset(p->session);
 	mdata_backlog_clear(&p->backlog);
 	p->fed = 0;
 	p->first = 0;
@@ -507,6 +619,22 @@ mdata_port_reset(struct mdata_port *p)
 
 /* ---- beginning and end ---- */
 
+/* Its disk has gone on, for a port that may be gone. */
+static void
+on_looked(void *arg)
+{
+	struct mdata_port *p = arg;
+
+	if (p->freed) {
+		p->busy = false;
+		mdata_port_free(p);
+		return;
+	}
+	(void)looked(p);
+	if (p->ev != NULL)
+		pump(p);
+}
+
 static int
 init(struct mdata_port *p, struct error *err)
 {
@@ -515,6 +643,9 @@ init(struct mdata_port *p, struct error *err)
 	if (p->keys == NULL || p->session == NULL)
 		return error_set(err, ENOMEM, "out of memory");
 	mdata_keys_on_note(p->keys, p->conf.note, p->conf.arg);
+	p->work = (struct work){
+		.run = look, .done = on_looked, .arg = p, .key = p->zone
+	};
 	mdata_backlog_open(&p->backlog, p->conf.backlog);
 	p->skip = p->backlog.overlong;
 	p->tokens = TOKENS_MAX;
@@ -556,13 +687,19 @@ mdata_port_free(struct mdata_port *p)
 	if (p == NULL)
 		return;
 	mevent_delete(p->ev);
+	p->ev = NULL;
+	fd_close(&p->conf.port);
+	fd_close(&p->conf.backlog);
+	if (p->busy && !work_cancel(p->conf.pool, &p->work)) {
+		p->freed = true;
+		return;
+	}
 	mdata_session_free(p->session);
 	mdata_keys_free(p->keys);
 	free(p->stamp);
-	fd_close(&p->conf.port);
+	free(p->found);
 	fd_close(&p->conf.config);
 	fd_close(&p->conf.zones);
-	fd_close(&p->conf.backlog);
 	free(p);
 }
 
@@ -587,5 +724,5 @@ mdata_port_counters(const struct mdata_port *p)
 const struct mdata_counters *
 mdata_port_session_counters(const struct mdata_port *p)
 {
-	return mdata_session_counters(p->session);
+	return p->busy ? &p->seen : mdata_session_counters(p->session);
 }

@@ -1,14 +1,17 @@
 /*
  * The port of one zone, served: bytes of the guest's through its session
  * (mdata/session.h) over its keys (mdata/keys.h), and back. Nothing here
- * blocks: an answer that the guest does not read, facts that are not there, and
- * changes beyond what a guest may make in a time stop this port, no other.
+ * blocks: an answer that the guest does not read, facts that are not there,
+ * changes beyond what a guest may make in a time, and a disk that hangs stop
+ * this port, no other.
  *
  * The port's socket is shared with the zone's process, flags included: it is
  * used with MSG_DONTWAIT alone.
  *
- * One thread, the loop's. Memory of a quiet port: some hundred bytes and its
- * facts.
+ * All functions are the loop's thread's. What looks at files, for the end of a
+ * line, runs on one of the pool's; meanwhile session and keys are that thread's
+ * and nothing else is taken from the port. Memory of a quiet port: some hundred
+ * bytes and its facts.
  */
 #ifndef MDATA_PORT_H
 #define MDATA_PORT_H
@@ -19,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/mevent.h"
+#include "base/work.h"
 #include "mdata/session.h"
 
 struct mdata_port;
@@ -28,6 +32,8 @@ struct mdata_port;
 
 struct mdata_port_conf {
 	struct mevent_loop *loop;
+	/* Of the same loop, freed after the ports; NULL: on this thread. */
+	struct work_pool *pool;
 	const char *zone, *uuid; /* copied */
 	int port; /* the connection; taken over, as are the others */
 	int config; /* ZONEPATH/config */
@@ -49,7 +55,11 @@ struct mdata_port_conf {
 /* On failure the descriptors stay the caller's. */
 int mdata_port_create(const struct mdata_port_conf *conf,
     struct mdata_port **ret, struct error *err);
-void mdata_port_free(struct mdata_port *p); /* NULL is allowed */
+/*
+ * NULL is allowed. A port whose disk hangs keeps its memory and its folder
+ * until that goes on; the zone's next port waits for that, too.
+ */
+void mdata_port_free(struct mdata_port *p);
 /* stamp: that of the question; "" when nobody asked. */
 void mdata_port_facts(struct mdata_port *p, const char *stamp,
     const char *const *names, const char *const *values, size_t n);

@@ -39,6 +39,7 @@ struct conn {
 struct mdata_server {
 	struct mdata_server_conf conf;
 	struct mevent *listen_ev, *timer, *linger;
+	struct work_pool *pool;
 	struct conn *conns;
 	size_t nconns;
 	bool ticking;
@@ -158,6 +159,7 @@ say_zone(struct conn *c, const struct nvlist *msg, int *fds, size_t nfds,
     struct error *err)
 {
 	struct mdata_port_conf conf = { .loop = c->server->conf.loop,
+		.pool = c->server->pool,
 		.long_ns = MDATA_PORT_LONG_NS,
 		.ask = on_ask,
 		.note = on_note,
@@ -416,6 +418,8 @@ mdata_server_create(const struct mdata_server_conf *conf,
 		return error_set(err, ENOMEM, "out of memory");
 	s->conf = *conf;
 	rc = mevent_add_timer(conf->loop, on_timer, s, &s->timer, err);
+	if (rc == 0 && conf->threads > 0)
+		rc = work_pool_create(conf->loop, conf->threads, &s->pool, err);
 	if (rc == 0)
 		rc =
 		    mevent_add_timer(conf->loop, on_linger, s, &s->linger, err);
@@ -442,6 +446,7 @@ mdata_server_free(struct mdata_server *s)
 	s->listen_ev = NULL;
 	while (s->conns != NULL)
 		drop(s->conns);
+	work_pool_free(s->pool);
 	mevent_delete(s->timer);
 	mevent_delete(s->linger);
 	free(s);

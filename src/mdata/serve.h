@@ -4,7 +4,9 @@
  * connection ends. What one zone, its guest or its supervisor does is no other
  * zone's matter.
  *
- * One thread, the loop's. Opens nothing: all it has was handed over.
+ * All functions are the loop's thread's; files of zones are looked at by
+ * threads of its own (base/work.h), so that a disk that hangs stops the zones
+ * on it and no other. Opens nothing: all it has was handed over.
  */
 #ifndef MDATA_SERVE_H
 #define MDATA_SERVE_H
@@ -17,6 +19,7 @@
 #include "base/mevent.h"
 
 #define MDATA_SERVE_MAX 8192 /* connections */
+#define MDATA_SERVE_THREADS 1024 /* zones that may hang, and others go on */
 
 struct mdata_server;
 
@@ -24,6 +27,7 @@ struct mdata_server_conf {
 	struct mevent_loop *loop;
 	int listen; /* SOCK_SEQPACKET, listening; borrowed */
 	uid_t uid; /* who may connect */
+	unsigned threads; /* at most, besides the loop's; 0: none */
 	/* End the loop this long after the last connection; 0: never. */
 	uint64_t linger_ns;
 };

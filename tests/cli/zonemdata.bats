@@ -1,7 +1,24 @@
 # Guest metadata: the server, supervisors, and guests that speak on their second
 # port. The guest is a wire between its ports (tests/guest/bridge.c): what a test
 # says on the console comes to the server as a guest's words.
+bats_require_minimum_version 1.5.0
 load zones
+
+# A file system of a test's own that can be frozen, and is not for ever.
+teardown() {
+	[ -z "${DISK:-}" ] || fsfreeze -u "$DISK" 2>/dev/null || true
+	stop_world
+	[ -z "${DISK:-}" ] || unmount "$DISK"
+}
+
+unmount() {
+	local _
+	for _ in $(seq "$WAIT"); do
+		! umount "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	umount -l "$1"
+}
 
 LPC="add lpc; set com1=/dev/zconsole; set com2=socket,/tmp/vm.ttyb; end"
 
@@ -341,7 +358,7 @@ time.sleep(2) # nobody reads
 	mzone a
 	md a 'p.put("secret-plan", b"its value")'
 	shows "metadata: PUT secret-plan" "$ROOT/zones/a/logs/platform.log"
-	! grep -q "its value" "$ROOT/zones/a/logs/platform.log"
+	run ! grep -q "its value" "$ROOT/zones/a/logs/platform.log"
 }
 
 @test "a supervisor that dies at a step of ready or boot: the next boot has metadata" {
@@ -385,4 +402,39 @@ time.sleep(2) # nobody reads
 	md a 'p.get("sdc:zonename", "a")'
 	md b 'p.get("sdc:zonename", "b")'
 	[ "$(server)" = "$pid" ]
+}
+
+# What is below a's zonepath can be read, and no write of it comes to an end.
+@test "a disk that hangs stops the metadata of its zone, and of no other" {
+	command -v fsfreeze >/dev/null && command -v mkfs.ext4 >/dev/null || skip "no fsfreeze, or no mkfs.ext4"
+	truncate -s 64M disk
+	mkfs.ext4 -q disk
+	mkdir -p "$ROOT/zones/a"
+	mount -o loop disk "$ROOT/zones/a" 2>/dev/null || skip "no loop devices"
+	DISK=$ROOT/zones/a
+	chmod 700 "$DISK"
+	mzone a
+	mzone b
+	md a 'p.put("before", b"1")'
+	fsfreeze -f "$DISK"
+	# its answer is heard by nobody: the console's log hangs as well
+	python3 - "$ROOT/run/zhyve/a/console.sock" "$HERE" <<'PY'
+import sys
+sys.path.insert(0, sys.argv[2])
+import mdport
+p = mdport.Port(sys.argv[1])
+p.say(p.frame("PUT", p.put_payload("k", b"1"))[1])
+PY
+	for i in 1 2 3; do
+		md b "p.put('k', b'$i'); p.get('k', '$i'); p.delete('k')"
+	done
+	# another request of a's, and a server that is asked to end, does
+	pid=$(server)
+	kill "$pid"
+	md b 'p.put("k", b"4")'
+	[ "$(server)" != "$pid" ]
+	run ! grep -q '"k"' "$DISK/config/metadata.json"
+	fsfreeze -u "$DISK"
+	shows '"k": "1"' "$DISK/config/metadata.json"
+	md a 'p.get("k", "1"); p.get("before", "1")'
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/work.h"
 #include "mdata/config.h"
 #include "mdata/data.h"
 #include "tap.h"
@@ -25,6 +26,8 @@
 
 static char top[64]; /* ZONEPATH */
 static int zonepath, config, zones;
+static struct mevent_loop *loop;
+static struct work_pool *pool;
 
 static void
 begin(void)
@@ -41,6 +44,8 @@ begin(void)
 	tap_check(fd >= 0);
 	close(fd);
 	zones = open("/etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	tap_check_int(mevent_loop_create(&loop, NULL), 0);
+	tap_check_int(work_pool_create(loop, 4, &pool, NULL), 0);
 }
 
 static void
@@ -51,6 +56,8 @@ end(void)
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		unlinkat(zonepath, files[i], 0);
+	work_pool_free(pool);
+	mevent_loop_destroy(loop);
 	unlinkat(zonepath, "config", AT_REMOVEDIR);
 	tap_check_int(rmdir(top), 0);
 	close(zonepath);
@@ -82,6 +89,30 @@ its_work(void)
 		return 2;
 	mdata_data_free(d);
 	return fstatat(zones, "passwd", &st, 0) != 0 ? 3 : 0;
+}
+
+static void
+work_run(void *arg)
+{
+	*(int *)arg = its_work();
+}
+
+static void
+work_done(void *arg)
+{
+	mevent_loop_stop(loop);
+}
+
+static int
+in_a_thread(void)
+{
+	int rc = 99;
+	struct work w = {
+		.run = work_run, .done = work_done, .arg = &rc, .key = "z"
+	};
+
+	work_submit(pool, &w);
+	return mevent_loop_run(loop) == 0 ? rc : 98;
 }
 
 static int
@@ -203,6 +234,7 @@ static const struct attempt {
 	int want; /* errno; 0: it works; negative: a signal */
 } attempts[] = {
 	{ "what it is for", its_work, 0 },
+	{ "the same in a thread", in_a_thread, 0 },
 	{ "a file of the host", host_file, ENOENT },
 	{ "a file in its root", root_dir, EROFS },
 	{ "a file beside the configurations", zones_file, EACCES },

@@ -574,6 +574,54 @@ interrupts_by_event_index(void)
 	tap_check_int(interrupts, 3);
 }
 
+/* The interrupt waits; a driver that sees all by itself is never told. */
+static void
+interrupts_held(void)
+{
+	uint16_t *event;
+
+	setup(FEAT_EVENT);
+	event = &avail->ring[QSIZE];
+	desc[0] = (struct vring_desc){ DATA, 1, F_WRITE, 0 };
+	tap_check(!vq_hold(vq)); /* nothing was pushed */
+	push_some(2); /* 0 and 1 */
+	tap_check(vq_hold(vq));
+	tap_check_int(used->idx, 2);
+	*event = 2; /* the driver has seen them, and waits for the next */
+	push_some(1); /* 2 */
+	tap_check_int(interrupts, 0);
+	tap_check(vq_release(vq)); /* 2 is too young */
+	tap_check_int(interrupts, 0);
+	push_some(1);
+	tap_check(!vq_release(vq));
+	tap_check_int(interrupts, 1);
+	*event = 4;
+	tap_check(!vq_release(vq)); /* nothing since */
+	push_some(1); /* 4 */
+	tap_check(vq_hold(vq));
+	*event = 5;
+	tap_check(!vq_release(vq));
+	tap_check_int(interrupts, 1);
+	/* a flush in between takes what waited along */
+	push_some(1); /* 5 */
+	tap_check(vq_hold(vq));
+	vq_flush(vq);
+	tap_check_int(interrupts, 2);
+	tap_check(!vq_release(vq));
+	tap_check_int(interrupts, 2);
+}
+
+/* Without event indexes nobody knows what the driver has seen. */
+static void
+interrupts_not_held_by_flag(void)
+{
+	setup(0);
+	desc[0] = (struct vring_desc){ DATA, 1, F_WRITE, 0 };
+	push_some(1);
+	tap_check(!vq_hold(vq));
+	tap_check_int(interrupts, 1);
+}
+
 static void
 event_index_wraps(void)
 {
@@ -654,6 +702,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(writes_are_marked_dirty),
 	TAP_TEST(interrupts_by_flag),
 	TAP_TEST(interrupts_by_event_index),
+	TAP_TEST(interrupts_held),
+	TAP_TEST(interrupts_not_held_by_flag),
 	TAP_TEST(event_index_wraps),
 	TAP_TEST(notify_flag),
 	TAP_TEST(notify_event_index),

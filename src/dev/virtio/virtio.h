@@ -173,6 +173,17 @@ bool vq_poll(struct virtqueue *vq, uint64_t ns);
 /* Interrupt the guest if it wants to know of pushes since the last flush. */
 void vq_flush(struct virtqueue *vq);
 /*
+ * In place of vq_flush(), for a device whose driver looks at the queue by
+ * itself every now and then (interrupt moderation; 2.7.7.2 says whether the
+ * driver is told, not when). vq_hold(): the interrupt may wait. True: there is
+ * one to wait, call vq_release() some time later. vq_release(): of what was
+ * pushed before the last call of either, has the driver seen all? Then the rest
+ * waits: true, call it again. Else, or without event indexes, this is
+ * vq_flush().
+ */
+bool vq_hold(struct virtqueue *vq);
+bool vq_release(struct virtqueue *vq);
+/*
  * Ask for (true) or do without (false) notifications. After asking, look again
  * with vq_pop: returns true when something is there already.
  */

@@ -54,6 +54,7 @@ struct virtqueue {
 	uint16_t seen_avail; /* the guest's index when last looked at */
 	uint16_t next_used;
 	uint16_t signalled; /* next_used at the last flush */
+	uint16_t held; /* next_used at the last vq_hold() */
 	uint16_t inuse; /* popped, not pushed */
 	/* Checked host addresses of whole rings. */
 	const struct vring_desc *desc;

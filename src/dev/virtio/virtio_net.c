@@ -55,6 +55,9 @@
 #define RX_IOV 24 /* segments of one receive buffer */
 #define TX_IOV 256
 #define BUDGET 256 /* packets before other events get their turn */
+#define TX_HOLD_NS \
+	500000 /* an interrupt for what was sent waits once or twice */
+#define TX_HELD 16 /* packets at most whose interrupt waits */
 #define HDR_NUM_BUFFERS 10 /* offset in struct virtio_net_hdr_v1 */
 
 /* Device configuration, 5.1.4 */
@@ -80,6 +83,19 @@ struct rx_queue {
 	struct rx_buf held[RX_HELD]; /* in the order in which they were given */
 };
 
+/*
+ * Drivers free what was sent whenever they take packets, and ask for an
+ * interrupt all the same. So it waits for a while: of a stream's interrupts
+ * half were these, and none of them told the driver anything that mattered.
+ */
+struct tx_queue {
+	struct vnet *vn;
+	unsigned index;
+	struct mevent *timer;
+	bool waits; /* the timer is armed */
+	unsigned held; /* packets since it was armed */
+};
+
 struct vnet {
 	struct virtio_dev *vd;
 	struct net_backend *nb;
@@ -91,6 +107,7 @@ struct vnet {
 	unsigned hdr_len;
 	bool mergeable;
 	struct rx_queue *rx; /* [pairs] */
+	struct tx_queue *tx; /* [pairs] */
 	uint8_t spill[NET_HDR_LEN + NET_MAX_FRAME];
 };
 
@@ -261,6 +278,37 @@ on_readable(void *arg, unsigned q)
 
 /* ---- sending ---- */
 static void
+tx_arm(struct tx_queue *tx, bool wait)
+{
+	tx->held = 0;
+	if (wait || tx->waits)
+		mevent_timer_set(tx->timer, wait ? TX_HOLD_NS : 0, 0);
+	tx->waits = wait;
+}
+
+/* n packets were sent: the interrupt for them waits, but not for too many. */
+static void
+tx_flush(struct tx_queue *tx, struct virtqueue *vq, unsigned n)
+{
+	tx->held += n;
+	if (tx->held >= TX_HELD) {
+		vq_flush(vq);
+		tx->held = 0; /* the timer finds nothing, or less */
+	} else if (!tx->waits && n != 0 && vq_hold(vq))
+		tx_arm(tx, true);
+}
+
+static void
+tx_timer(void *arg, uint64_t expirations)
+{
+	struct tx_queue *tx = arg;
+	struct virtqueue *vq = virtio_queue(tx->vn->vd, 2 * tx->index + 1);
+
+	tx->waits = false;
+	tx_arm(tx, vq != NULL && vq_release(vq));
+}
+
+static void
 tx_run(struct vnet *vn, struct virtqueue *vq, unsigned q)
 {
 	struct iovec iov[TX_IOV];
@@ -279,7 +327,7 @@ tx_run(struct vnet *vn, struct virtqueue *vq, unsigned q)
 			if (r == -EAGAIN) {
 				vq_unpop(vq);
 				net_want_send(vn->nb, q, true);
-				vq_flush(vq);
+				tx_flush(&vn->tx[q], vq, n);
 				return;
 			}
 			vq_push(vq, ch.head, 0);
@@ -290,7 +338,7 @@ tx_run(struct vnet *vn, struct virtqueue *vq, unsigned q)
 			}
 		}
 	} while (vq_want_notify(vq, true));
-	vq_flush(vq);
+	tx_flush(&vn->tx[q], vq, n);
 }
 
 static void
@@ -469,6 +517,7 @@ vnet_reset(void *dev)
 		net_want_send(vn->nb, i, false);
 		vn->rx[i].vq = NULL;
 		vn->rx[i].nheld = 0;
+		tx_arm(&vn->tx[i], false);
 	}
 }
 
@@ -531,9 +580,12 @@ vnet_free(struct vnet *vn)
 	virtio_fini(vn->vd);
 	for (i = 0; i < vn->pairs && vn->nb != NULL; i++)
 		net_detach(vn->nb, i);
+	for (i = 0; i < vn->pairs && vn->tx != NULL; i++)
+		mevent_delete(vn->tx[i].timer);
 	iothread_destroy(vn->thr);
 	net_close(vn->nb);
 	free(vn->rx);
+	free(vn->tx);
 	free(vn);
 }
 
@@ -559,7 +611,8 @@ vnet_build(struct vnet *vn, struct pci_dev *pd, const struct config_node *conf,
 		return r;
 	vn->pairs = net_queues(vn->nb);
 	vn->rx = calloc(vn->pairs, sizeof(*vn->rx));
-	if (vn->rx == NULL)
+	vn->tx = calloc(vn->pairs, sizeof(*vn->tx));
+	if (vn->rx == NULL || vn->tx == NULL)
 		return error_set(err, ENOMEM, "out of memory");
 	r = config_get_uint(conf, vnet_keys, "mtu", &mtu, err);
 	if (r != 0 && r != -ENOENT)
@@ -579,6 +632,14 @@ vnet_build(struct vnet *vn, struct pci_dev *pd, const struct config_node *conf,
 	vc.features = offload_features(net_offloads(vn->nb)) |
 	    (mtu != 0 ? VIRTIO_BIT(F_MTU) : 0) |
 	    (vn->pairs > 1 ? VIRTIO_BIT(F_MQ) : 0);
+	for (i = 0; i < vn->pairs && r == 0; i++) {
+		vn->tx[i].vn = vn;
+		vn->tx[i].index = i;
+		r = mevent_add_timer(
+		    vc.loop, tx_timer, &vn->tx[i], &vn->tx[i].timer, err);
+	}
+	if (r != 0)
+		return r;
 	/* attached last: a back end may call at once */
 	r = virtio_init(pd, &vc, &vn->vd, err);
 	for (i = 0; i < vn->pairs && r == 0; i++)

@@ -98,7 +98,7 @@ vq_start(struct virtqueue *vq, uint64_t features)
 	vq->can_unpop = false;
 	vq->pushed = false;
 	vq->next_avail = vq->seen_avail = 0;
-	vq->next_used = vq->signalled = 0;
+	vq->next_used = vq->signalled = vq->held = 0;
 	vq->inuse = 0;
 	vq->live = true;
 	return 0;
@@ -408,6 +408,38 @@ vq_flush(struct virtqueue *vq)
 	vq_store_fenced(vq, &vq->used->idx, vq->next_used);
 	if (vq_wants_interrupt(vq))
 		virtio_queue_interrupt(vq);
+}
+
+bool
+vq_hold(struct virtqueue *vq)
+{
+	if (!vq->event_idx) {
+		vq_flush(vq);
+		return false;
+	}
+	vq->held = vq->next_used;
+	return vq->live && vq->pushed;
+}
+
+bool
+vq_release(struct virtqueue *vq)
+{
+	uint16_t old = vq->signalled, mark = vq->held, event;
+
+	if (!vq->live || !vq->pushed || !vq->event_idx) {
+		vq_flush(vq);
+		return false;
+	}
+	/* Our index first, as in vq_flush() */
+	vq_store_fenced(vq, &vq->used->idx, vq->next_used);
+	event = __atomic_load_n(vq_used_event(vq), __ATOMIC_SEQ_CST);
+	if (vq_passed(event, old, mark)) {
+		vq_flush(vq);
+		return false;
+	}
+	vq->signalled = mark;
+	vq->pushed = mark != vq->next_used;
+	return vq_hold(vq);
 }
 
 bool

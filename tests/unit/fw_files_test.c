@@ -202,7 +202,8 @@ add_disk(struct pci_addr addr, const char *bootindex)
 }
 
 static void
-add_drive(struct pci_addr addr, const char *key, const char *bootindex)
+add_drive(struct pci_addr addr, const char *device, const char *key,
+    const char *bootindex)
 {
 	struct config_node *root = (struct config_node *)bm.config;
 	char name[64];
@@ -210,7 +211,7 @@ add_drive(struct pci_addr addr, const char *key, const char *bootindex)
 	add_disk(addr, NULL);
 	snprintf(name, sizeof(name), "pci.%u.%u.%u.device", addr.bus, addr.slot,
 	    addr.func);
-	tap_check_int(config_set(root, name, "ahci", &err), 0);
+	tap_check_int(config_set(root, name, device, &err), 0);
 	snprintf(name, sizeof(name), "pci.%u.%u.%u.%s", addr.bus, addr.slot,
 	    addr.func, key);
 	tap_check_int(config_set(root, name, bootindex, &err), 0);
@@ -223,11 +224,14 @@ boot_order_and_roots(void)
 	add_disk((struct pci_addr){ 0, 3, 0 }, NULL);
 	add_disk((struct pci_addr){ 0, 31, 1 }, "7");
 	add_disk((struct pci_addr){ 2, 4, 0 }, "0");
-	add_drive((struct pci_addr){ 0, 5, 2 }, "port.11.bootindex", "3");
+	add_drive(
+	    (struct pci_addr){ 0, 5, 2 }, "ahci", "port.11.bootindex", "3");
+	add_drive((struct pci_addr){ 0, 6, 0 }, "nvme", "bootindex", "4");
 	tap_check_int(boot_fw_cfg_export(&bm, false, &err), 0);
 	tap_check_str((const char *)file(&fw, "bootorder")->data,
 	    "/pci@i0cf8,2/scsi@4/disk@0,0\n"
 	    "/pci@i0cf8/pci8086,2922@5,2/drive@b/disk@0\n"
+	    "/pci@i0cf8/pci8086,5845@6/namespace@1,0\n"
 	    "/pci@i0cf8/scsi@1f,1/disk@0,0");
 	tap_check_u64(load_le64(file(&fw, "etc/extra-pci-roots")->data), 1);
 	drop_machine();

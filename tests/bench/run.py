@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,sata,net,idle,walls,soft,uart,mdata,guard,zones,
+    run.py BUILD [--only start,memory,block,sata,nvme,net,idle,walls,soft,uart,mdata,guard,zones,
                   vmadm,images,tcp]
            [--runs 5] [--clock cpu]
 
@@ -207,6 +207,8 @@ class Bench:
 
     def disk(self):
         disk = self.tmp / "bench.img"
+        if disk.exists():
+            return disk
         with open(disk, "wb") as f:
             for _ in range(512):
                 f.write(os.urandom(1 << 20))
@@ -226,6 +228,13 @@ class Bench:
             self.ours("blkbench.elf", ["-s", f"4,virtio-blk,{disk}"]),
             self.qemu("blkbench.elf", ["-drive", f"if=none,id=d,format=raw,aio=io_uring,file={disk}",
                                        "-device", "virtio-blk-pci,drive=d,disable-legacy=on"]))
+
+    def nvme(self):
+        disk = self.disk()
+        self.compare(
+            self.ours("nvmebench.elf", ["-s", f"4,nvme,{disk}"]),
+            self.qemu("nvmebench.elf", ["-drive", f"if=none,id=d,format=raw,aio=io_uring,file={disk}",
+                                        "-device", "nvme,drive=d,serial=bench"]))
 
     def net(self):
         q = ["-netdev", "tap,id=n,ifname=tap0,script=no,downscript=no",
@@ -254,7 +263,7 @@ def main():
     bench = Bench(a.build, a.runs, a.accel)
     bench.clock = a.clock
     only = a.only.split(",") if a.only else []
-    for name in ("start", "memory", "idle", "block", "sata", "net", "walls"):
+    for name in ("start", "memory", "idle", "block", "sata", "nvme", "net", "walls"):
         if not only or name in only:
             getattr(bench, name)()
     parts = [n for n in ("boot", "cpu", "softidle") if not only or n in only or "soft" in only]

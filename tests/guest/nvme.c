@@ -2,136 +2,10 @@
  * An NVMe controller, driven without an operating system: polled and by MSI-X,
  * data checked; then rules broken, and after each a reset brings it back.
  */
-#include "guest.h"
+#include "nvme.h"
 
-#define V_IO 0x62
-#define QUEUE 16
-#define R_CC 0x14
-#define R_CSTS 0x1c
-#define R_AQA 0x24
-#define R_ASQ 0x28
-#define R_ACQ 0x30
-#define CC_ON 0x00460001
-#define NONE 0xffff
-
-struct sqe {
-	uint8_t opcode, flags;
-	uint16_t cid;
-	uint32_t nsid;
-	uint64_t reserved, mptr, prp1, prp2;
-	uint32_t cdw[6]; /* 10 to 15 */
-};
-struct cqe {
-	uint32_t result, reserved;
-	uint16_t sqhd, sqid, cid, status;
-};
-struct queue {
-	volatile struct sqe *sq;
-	volatile struct cqe *cq;
-	unsigned tail, head, phase;
-};
-
-static struct pci_fn fn;
-static uint64_t bar;
-static struct queue q[2];
 static uint8_t *buf, *back;
 static uint64_t *list;
-
-static bool
-csts_is(void *want)
-{
-	return (mmio_read32(bar + R_CSTS) & 3) == *(uint32_t *)want;
-}
-
-static bool
-turn(bool on)
-{
-	uint32_t want = on;
-	unsigned i;
-
-	for (i = 0; on && i < 2; i++) {
-		memset((void *)q[i].cq, 0, QUEUE * sizeof(struct cqe));
-		q[i].tail = q[i].head = 0;
-		q[i].phase = 1;
-	}
-	mmio_write32(bar + R_AQA, (QUEUE - 1) << 16 | (QUEUE - 1));
-	mmio_write64(bar + R_ASQ, (uint64_t)q[0].sq);
-	mmio_write64(bar + R_ACQ, (uint64_t)q[0].cq);
-	mmio_write32(bar + R_CC, on ? CC_ON : 0);
-	return wait_until(csts_is, &want, 5000);
-}
-
-static bool
-came(void *arg)
-{
-	struct queue *w = arg;
-
-	return (w->cq[w->head].status & 1) == w->phase;
-}
-
-/* Status of the next completion, or NONE. */
-static unsigned
-reap(unsigned i, unsigned ms)
-{
-	struct queue *w = &q[i];
-	unsigned status;
-
-	if (!wait_until(came, w, ms))
-		return NONE;
-	status = w->cq[w->head].status >> 1;
-	w->head = (w->head + 1) % QUEUE;
-	if (w->head == 0)
-		w->phase ^= 1;
-	mmio_write32(bar + 0x1004 + i * 8, w->head);
-	return status;
-}
-
-static void
-put(unsigned i, struct sqe c)
-{
-	struct queue *w = &q[i];
-
-	w->sq[w->tail] = c;
-	w->tail = (w->tail + 1) % QUEUE;
-}
-
-static void
-ring(unsigned i)
-{
-	mmio_write32(bar + 0x1000 + i * 8, q[i].tail);
-}
-
-static unsigned
-run(unsigned i, struct sqe c)
-{
-	put(i, c);
-	ring(i);
-	return reap(i, 5000);
-}
-
-static struct sqe
-rw(unsigned opcode, uint64_t lba, unsigned blocks, void *p, void *prp2)
-{
-	return (struct sqe){ .opcode = (uint8_t)opcode,
-		.nsid = 1,
-		.prp1 = (uint64_t)p,
-		.prp2 = (uint64_t)prp2,
-		.cdw = { (uint32_t)lba, (uint32_t)(lba >> 32), blocks - 1 } };
-}
-
-static bool
-open_queues(void)
-{
-	return turn(false) && turn(true) &&
-	    run(0,
-		(struct sqe){ .opcode = 5,
-		    .prp1 = (uint64_t)q[1].cq,
-		    .cdw = { (QUEUE - 1) << 16 | 1, 1 << 16 | 3 } }) == 0 &&
-	    run(0,
-		(struct sqe){ .opcode = 1,
-		    .prp1 = (uint64_t)q[1].sq,
-		    .cdw = { (QUEUE - 1) << 16 | 1, 1 << 16 | 1 } }) == 0;
-}
 
 static void
 test_data(void)
@@ -240,20 +114,11 @@ test_breaches(void)
 void
 user_main(void)
 {
-	unsigned i;
-
 	lapic_enable();
 	sti();
-	if (!ok(pci_find(0xfb5d, 0x0a0a, 0, &fn), "there is a controller"))
+	if (!ok(find_controller(0xfb5d, 0x0a0a), "there is a controller"))
 		tap_done();
 	ok(pci_read(&fn, 8, 4) >> 8 == 0x010802, "of the NVMe class");
-	pci_enable(&fn);
-	bar = pci_bar(&fn, 0);
-	pci_msix_set(&fn, 1, V_IO);
-	for (i = 0; i < 2; i++) {
-		q[i].sq = balloc(4096, 4096);
-		q[i].cq = balloc(4096, 4096);
-	}
 	buf = balloc(65536, 4096);
 	back = balloc(65536, 4096);
 	list = balloc(4096, 4096);

@@ -208,7 +208,7 @@ def main():
     ap.add_argument("--only", help="stages by name, commas between")
     a = ap.parse_args()
     only = a.only.split(",") if a.only else None
-    seconds = a.fuzz_seconds if a.fuzz_seconds is not None else (600 if a.long else 20)
+    seconds = a.fuzz_seconds if a.fuzz_seconds is not None else (600 if a.long else 10)
     tally = Tally()
     t0 = time.time()
     san = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",

@@ -10,7 +10,7 @@ packages='
 	libnl-route-3-dev libbpf-dev libelf-dev libnftables-dev
 	libjansson-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libzstd-dev liblzma-dev
 	acpica-tools binutils
-	ovmf seabios mtools genisoimage dosfstools fdisk uidmap memtest86+ mmdebstrap e2fsprogs openssl perl
+	ovmf seabios mtools genisoimage zsh dosfstools fdisk uidmap memtest86+ mmdebstrap e2fsprogs openssl perl
 	bats clang-format cppcheck mandoc
 	nftables python3-yaml openssh-client dnsmasq-base isc-dhcp-client
 	busybox-static cpio kmod xz-utils zstd procps socat iproute2 iputils-ping util-linux

@@ -18,6 +18,7 @@ class UartBench:
     def __init__(self, bench):
         import image
         import rig
+        subprocess.run([soft.TOP / "tools/kernel.sh", soft.LINUX], check=True)
         self.bench = bench
         self.config = bench.tmp / "mdata"
         self.config.mkdir()

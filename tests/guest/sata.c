@@ -171,9 +171,12 @@ test_queued(void)
 	    "32 queued reads bring the same");
 }
 
+static volatile bool early_eoi;
+
 static void
 on_irq(unsigned vector)
 {
+	early_eoi = !lapic_in_service(vector);
 	put(0, P_IS, 0xffffffff);
 	mmio_write32(hba + IS, 0xffffffff);
 }
@@ -189,7 +192,7 @@ irq_came(void *arg)
 static void
 test_irq(unsigned vector, const char *what)
 {
-	uint32_t want[2] = { vector, irq_count[vector] };
+	uint32_t want[2] = { vector, 0 };
 	bool good = true;
 
 	put(0, P_IE, 0xffffffff);
@@ -202,8 +205,14 @@ test_irq(unsigned vector, const char *what)
 		put(0, P_CI, 1);
 		good = wait_until(irq_came, want, 2000) && until(0, P_CI, 1, 0);
 	}
-	ok(good, "ten interrupts by %s (%u)", what, irq_count[vector]);
+	ok(good, "ten interrupts by %s", what);
 	mmio_write32(hba + GHC, 0x80000000);
+	/* While the handler clears the cause, the line is still up. */
+	if (vector == V_LINE && early_eoi)
+		skip("and no more of them", EARLY_EOI);
+	else
+		ok(irq_count[vector] == 10, "and no more of them (%u)",
+		    irq_count[vector]);
 }
 
 static void

@@ -326,6 +326,12 @@ lapic_write(unsigned reg, uint32_t v)
 		wrmsr(0x800 + (reg >> 4), v);
 }
 
+bool
+lapic_in_service(unsigned vector)
+{
+	return (lapic_read(0x100 + vector / 32 * 0x10) >> vector % 32 & 1) != 0;
+}
+
 uint32_t
 lapic_id(void)
 {

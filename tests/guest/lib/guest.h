@@ -123,6 +123,12 @@ void lapic_enable(void);
 uint32_t lapic_read(unsigned reg); /* byte offset of the xAPIC page */
 void lapic_write(unsigned reg, uint32_t v);
 uint32_t lapic_id(void);
+/*
+ * In a handler: no EOI was written for its interrupt yet. A KVM that emulates
+ * the local APIC badly writes one itself before the handler starts.
+ */
+bool lapic_in_service(unsigned vector);
+#define EARLY_EOI "this KVM writes an EOI when it delivers an interrupt"
 void lapic_ipi(uint32_t apic_id, uint32_t icr_low);
 /* Start an AP at fn (ring 3, own stack), by INIT and SIPI. */
 bool ap_start(uint32_t apic_id, void (*fn)(void));

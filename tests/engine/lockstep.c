@@ -430,15 +430,15 @@ stale_block(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(agrees, 60),
-	TAP_TEST_TIMEOUT(agrees_on_new_code, 60),
-	TAP_TEST_TIMEOUT(wrong_register, 60),
-	TAP_TEST_TIMEOUT(wrong_flags, 60),
-	TAP_TEST_TIMEOUT(undefined_flags_pass, 60),
-	TAP_TEST_TIMEOUT(missing_store, 60),
-	TAP_TEST_TIMEOUT(extra_store, 60),
-	TAP_TEST_TIMEOUT(wrong_pair, 60),
-	TAP_TEST_TIMEOUT(wrong_fault, 60),
-	TAP_TEST_TIMEOUT(stale_block, 60),
+	TAP_TEST(agrees),
+	TAP_TEST(agrees_on_new_code),
+	TAP_TEST(wrong_register),
+	TAP_TEST(wrong_flags),
+	TAP_TEST(undefined_flags_pass),
+	TAP_TEST(missing_store),
+	TAP_TEST(extra_store),
+	TAP_TEST(wrong_pair),
+	TAP_TEST(wrong_fault),
+	TAP_TEST(stale_block),
 };
 TAP_MAIN(tests)

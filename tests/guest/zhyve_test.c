@@ -349,13 +349,13 @@ nobody_is_there(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(runs_when_told, 120),
-	TAP_TEST_TIMEOUT(reset_is_status_zero, 120),
-	TAP_TEST_TIMEOUT(orders_while_it_runs, 120),
-	TAP_TEST_TIMEOUT(pauses, 120),
-	TAP_TEST_TIMEOUT(never_run, 120),
-	TAP_TEST_TIMEOUT(says_what_is_wrong, 120),
-	TAP_TEST_TIMEOUT(orders_out_of_order, 120),
-	TAP_TEST_TIMEOUT(nobody_is_there, 120),
+	TAP_TEST(runs_when_told),
+	TAP_TEST(reset_is_status_zero),
+	TAP_TEST(orders_while_it_runs),
+	TAP_TEST(pauses),
+	TAP_TEST(never_run),
+	TAP_TEST(says_what_is_wrong),
+	TAP_TEST(orders_out_of_order),
+	TAP_TEST(nobody_is_there),
 };
 TAP_MAIN(tests)

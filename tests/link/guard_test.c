@@ -514,11 +514,11 @@ static const struct tap_test tests[] = {
 	TAP_TEST_TIMEOUT(the_table_holds_by_nftables, 300),
 	TAP_TEST_TIMEOUT(without_bpf_there_is_nftables, 300),
 	TAP_TEST_TIMEOUT(the_table_holds_in_clsact, 300),
-	TAP_TEST_TIMEOUT(no_foreign_address_gets_out, 120),
-	TAP_TEST_TIMEOUT(more_than_maxbw_is_dropped, 120),
-	TAP_TEST_TIMEOUT(learned_addresses_are_bounded, 120),
-	TAP_TEST_TIMEOUT(every_queue_is_guarded, 120),
-	TAP_TEST_TIMEOUT(tags_among_the_bytes_are_seen, 120),
-	TAP_TEST_TIMEOUT(drops_are_told, 120),
+	TAP_TEST(no_foreign_address_gets_out),
+	TAP_TEST(more_than_maxbw_is_dropped),
+	TAP_TEST(learned_addresses_are_bounded),
+	TAP_TEST(every_queue_is_guarded),
+	TAP_TEST(tags_among_the_bytes_are_seen),
+	TAP_TEST(drops_are_told),
 };
 TAP_MAIN(tests)

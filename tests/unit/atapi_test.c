@@ -173,7 +173,7 @@ ata_commands_of_a_drive(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(packet_commands, 60),
+	TAP_TEST(packet_commands),
 	TAP_TEST(ata_commands_of_a_drive),
 };
 TAP_MAIN(tests)

@@ -450,8 +450,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(hybrid_files),
 	TAP_TEST(notices),
 	TAP_TEST(saved_lists_are_checked),
-	TAP_TEST_TIMEOUT(real_groups, 60),
-	TAP_TEST_TIMEOUT(names_are_unique, 60),
-	TAP_TEST_TIMEOUT(limits_move, 60),
+	TAP_TEST(real_groups),
+	TAP_TEST(names_are_unique),
+	TAP_TEST(limits_move),
 };
 TAP_MAIN(tests)

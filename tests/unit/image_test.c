@@ -205,10 +205,10 @@ shared(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(each_format, 60),
-	TAP_TEST_TIMEOUT(cut_anywhere, 100),
-	TAP_TEST_TIMEOUT(no_memory, 60),
-	TAP_TEST_TIMEOUT(no_memory_to_list, 60),
-	TAP_TEST_TIMEOUT(shared, 60),
+	TAP_TEST(each_format),
+	TAP_TEST(cut_anywhere),
+	TAP_TEST(no_memory),
+	TAP_TEST(no_memory_to_list),
+	TAP_TEST(shared),
 };
 TAP_MAIN(tests)

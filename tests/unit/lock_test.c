@@ -439,7 +439,7 @@ paths(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(calls, 60),
+	TAP_TEST(calls),
 	TAP_TEST(threads_before),
 	TAP_TEST(threads_first),
 	TAP_TEST(printed),

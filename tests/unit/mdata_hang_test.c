@@ -385,7 +385,7 @@ ends(void)
 	tap_check_int(status, 0);
 }
 
-static const struct tap_test tests[] = { TAP_TEST_TIMEOUT(others_go_on, 30),
-	TAP_TEST_TIMEOUT(handed_over, 30), TAP_TEST_TIMEOUT(reset, 30),
-	TAP_TEST_TIMEOUT(meanwhile, 30), TAP_TEST_TIMEOUT(ends, 30) };
+static const struct tap_test tests[] = { TAP_TEST(others_go_on),
+	TAP_TEST(handed_over), TAP_TEST(reset), TAP_TEST(meanwhile),
+	TAP_TEST(ends) };
 TAP_MAIN(tests)

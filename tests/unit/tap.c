@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DEFAULT_TIMEOUT_S 10
+#define DEFAULT_TIMEOUT_S 120
 #define MAX_FDS 1024
 #define EXIT_SKIP 77
 

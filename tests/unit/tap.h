@@ -25,7 +25,7 @@
 struct tap_test {
 	const char *name;
 	void (*fn)(void);
-	unsigned timeout_s; /* 0 = 10 */
+	unsigned timeout_s; /* against hangs, not for speed; 0 = 120 */
 };
 
 #define TAP_TEST(fn)    \

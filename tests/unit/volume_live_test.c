@@ -331,16 +331,16 @@ quota_file(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(quota_btrfs, 60),
+	TAP_TEST(quota_btrfs),
 	TAP_TEST(quota_file),
-	TAP_TEST_TIMEOUT(compress, 60),
+	TAP_TEST(compress),
 	TAP_TEST(cannot_compress),
 	TAP_TEST(reserve_tmpfs),
-	TAP_TEST_TIMEOUT(reserve_btrfs, 60),
-	TAP_TEST_TIMEOUT(reserve_xfs, 60),
+	TAP_TEST(reserve_btrfs),
+	TAP_TEST(reserve_xfs),
 	TAP_TEST(reserve_full),
-	TAP_TEST_TIMEOUT(moment_tmpfs, 60),
-	TAP_TEST_TIMEOUT(moment_btrfs, 60),
-	TAP_TEST_TIMEOUT(moment_xfs, 60),
+	TAP_TEST(moment_tmpfs),
+	TAP_TEST(moment_btrfs),
+	TAP_TEST(moment_xfs),
 };
 TAP_MAIN(tests)

@@ -337,12 +337,12 @@ missing_part(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(volumes, 60),
-	TAP_TEST_TIMEOUT(device, 60),
-	TAP_TEST_TIMEOUT(busy, 100),
-	TAP_TEST_TIMEOUT(clones, 60),
-	TAP_TEST_TIMEOUT(leftovers, 60),
-	TAP_TEST_TIMEOUT(history, 60),
-	TAP_TEST_TIMEOUT(missing_part, 60),
+	TAP_TEST(volumes),
+	TAP_TEST(device),
+	TAP_TEST(busy),
+	TAP_TEST(clones),
+	TAP_TEST(leftovers),
+	TAP_TEST(history),
+	TAP_TEST(missing_part),
 };
 TAP_MAIN(tests)

@@ -242,7 +242,7 @@ freed(void)
 	tap_check_int(waits.ran + hung.done, 0);
 }
 
-static const struct tap_test tests[] = { TAP_TEST(runs),
-	TAP_TEST_TIMEOUT(others_go_on, 60), TAP_TEST_TIMEOUT(bounded, 60),
-	TAP_TEST(one_of_a_key), TAP_TEST(cancels), TAP_TEST(freed) };
+static const struct tap_test tests[] = { TAP_TEST(runs), TAP_TEST(others_go_on),
+	TAP_TEST(bounded), TAP_TEST(one_of_a_key), TAP_TEST(cancels),
+	TAP_TEST(freed) };
 TAP_MAIN(tests)

@@ -587,11 +587,11 @@ memory_runs_out(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(random_zones_survive, 60),
+	TAP_TEST(random_zones_survive),
 	TAP_TEST(files_of_illumos),
 	TAP_TEST(doctype_is_no_harm),
 	TAP_TEST(damage_has_a_line_and_a_reason),
-	TAP_TEST_TIMEOUT(cut_files, 60),
+	TAP_TEST(cut_files),
 	TAP_TEST(deep_and_big),
 	TAP_TEST(index_keeps_what_it_does_not_know),
 	TAP_TEST(states),
@@ -601,9 +601,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(a_pinned_uuid_stays),
 	TAP_TEST(somebody_elses_change_is_seen),
 	TAP_TEST(full_disk),
-	TAP_TEST_TIMEOUT(writers_wait_for_each_other, 60),
+	TAP_TEST(writers_wait_for_each_other),
 	TAP_TEST(secrets_are_for_the_owner),
 	TAP_TEST(registering),
-	TAP_TEST_TIMEOUT(memory_runs_out, 60),
+	TAP_TEST(memory_runs_out),
 };
 TAP_MAIN(tests)

@@ -415,6 +415,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(a_record_lives_as_long_as_its_process),
 	TAP_TEST(a_damaged_record_is_none),
 	TAP_TEST(events_are_json_lines),
-	TAP_TEST_TIMEOUT(events_are_rotated_and_never_mixed, 60),
+	TAP_TEST(events_are_rotated_and_never_mixed),
 };
 TAP_MAIN(tests)

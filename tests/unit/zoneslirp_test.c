@@ -349,7 +349,7 @@ user(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST_TIMEOUT(walls, 60),
+	TAP_TEST(walls),
 	TAP_TEST(user),
 };
 TAP_MAIN(tests)

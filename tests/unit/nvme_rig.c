@@ -4,8 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE 5000 /* ms */
-
 int
 nrig_open(struct nrig *n, const char *opts, struct error *err)
 {
@@ -45,7 +43,7 @@ nrig_doorbell(struct nrig *n, unsigned q, bool cq, uint32_t v)
 bool
 nrig_csts(struct nrig *n, uint32_t mask, uint32_t want)
 {
-	for (unsigned i = 0; i < PATIENCE * 10; i++) {
+	for (unsigned i = 0; i < RIG_PATIENCE * 10; i++) {
 		if ((nrig_reg(n, NVME_CSTS) & mask) == want)
 			return true;
 		usleep(100);
@@ -133,7 +131,7 @@ nrig_do(struct nrig *n, unsigned q, struct nvme_sqe c)
 {
 	nrig_put(n, q, &c);
 	nrig_ring(n, q);
-	return nrig_wait(n, q, PATIENCE);
+	return nrig_wait(n, q, RIG_PATIENCE);
 }
 
 bool

@@ -30,7 +30,7 @@ void nrig_close(struct nrig *n);
 uint32_t nrig_reg(struct nrig *n, unsigned off);
 void nrig_set(struct nrig *n, unsigned off, uint32_t v);
 void nrig_doorbell(struct nrig *n, unsigned q, bool cq, uint32_t v);
-/* Until (CSTS & mask) == want; false after five seconds. */
+/* Until (CSTS & mask) == want; false after RIG_PATIENCE. */
 bool nrig_csts(struct nrig *n, uint32_t mask, uint32_t want);
 /* Admin queues of 16 entries, MSI-X, enabled. */
 bool nrig_enable(struct nrig *n);

@@ -30,6 +30,16 @@ rig_msis(unsigned vector)
 }
 
 unsigned
+rig_msis_reach(unsigned vector, unsigned n)
+{
+	uint64_t end = mevent_now_ns() + RIG_PATIENCE * UINT64_C(1000000);
+
+	while (rig_msis(vector) < n && mevent_now_ns() < end)
+		usleep(100);
+	return rig_msis(vector);
+}
+
+unsigned
 rig_bells(struct rig_bell *ret)
 {
 	unsigned n;
@@ -364,6 +374,26 @@ void
 rig_set_status(struct rig *r, uint8_t status)
 {
 	rig_write(r, r->common + VIRTIO_PCI_COMMON_STATUS, 1, status);
+}
+
+uint8_t
+rig_status_reach(struct rig *r, uint8_t want)
+{
+	uint64_t end = mevent_now_ns() + RIG_PATIENCE * UINT64_C(1000000);
+
+	while (rig_status(r) != want && mevent_now_ns() < end)
+		usleep(100);
+	return rig_status(r);
+}
+
+bool
+rig_intx_reach(struct rig *r)
+{
+	uint64_t end = mevent_now_ns() + RIG_PATIENCE * UINT64_C(1000000);
+
+	while ((rig_cfg_read(r, 6, 2) & 8) == 0 && mevent_now_ns() < end)
+		usleep(100);
+	return (rig_cfg_read(r, 6, 2) & 8) != 0;
 }
 
 uint64_t

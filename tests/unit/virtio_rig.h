@@ -25,6 +25,8 @@
 #define RIG_MSI_ADDR 0xfee00000u
 #define RIG_MSI_DATA(v) (0x40u + (v))
 #define RIG_BELLS 64
+/* For what must come, in ms: a busy machine gives a thread its turn late. */
+#define RIG_PATIENCE 20000
 
 struct rig_bell {
 	int fd;
@@ -55,6 +57,8 @@ struct rig {
 
 /* What the engine was asked; under a lock, hence functions. */
 unsigned rig_msis(unsigned vector);
+/* The same, when there are n of them or RIG_PATIENCE is over. */
+unsigned rig_msis_reach(unsigned vector, unsigned n);
 unsigned rig_bells(struct rig_bell *ret); /* RIG_BELLS entries */
 /* Offer ioeventfds from now on? The default is no. */
 void rig_offer_bells(bool on);
@@ -78,6 +82,10 @@ void rig_out(struct rig *r, unsigned off, unsigned width, uint32_t value);
 /* ---- a driver ---- */
 uint8_t rig_status(struct rig *r);
 void rig_set_status(struct rig *r, uint8_t status);
+/* The status, when it is 'want' or RIG_PATIENCE is over. */
+uint8_t rig_status_reach(struct rig *r, uint8_t want);
+/* Is the pin up? Waits RIG_PATIENCE for it to come. */
+bool rig_intx_reach(struct rig *r);
 uint64_t rig_features(struct rig *r);
 void rig_set_features(struct rig *r, uint64_t features);
 /* MSI-X on; queue q gets vector q+1, the configuration 0. */

@@ -35,8 +35,8 @@ progress(void *arg, const struct image_progress *p)
 static void
 world(void)
 {
-	store_path(raw, sizeof(raw), "d.raw");
-	store_path(root, sizeof(root), "root");
+	snprintf(raw, sizeof(raw), "%s", store_at("d.raw"));
+	snprintf(root, sizeof(root), "%s", store_at("root"));
 	store_fill(raw, 0, 1 << 20, 1);
 	store_fill(raw, 2 << 20, 1 << 20, 2);
 }
@@ -189,7 +189,7 @@ shared(void)
 {
 	char fs[400], source[600];
 
-	store_path(fs, sizeof(fs), "fs");
+	snprintf(fs, sizeof(fs), "%s", store_at("fs"));
 	store_mount(&store_btrfs, fs);
 	str_format(root, sizeof(root), "%s/root", fs);
 	snprintf(source, sizeof(source), "%s/d.raw", fs);

@@ -69,10 +69,15 @@ store_mount(const struct store_fs *fs, const char *dir)
 }
 
 const char *
-store_path(char *buf, size_t size, const char *rest)
+store_at(const char *rest)
 {
-	tap_check(str_format(buf, size, "%s/%s", tap_tmpdir(), rest) == 0);
-	return buf;
+	static char path[8][512];
+	static unsigned n;
+	char *to = path[n++ % 8];
+
+	tap_check(
+	    str_format(to, sizeof(path[0]), "%s/%s", tap_tmpdir(), rest) == 0);
+	return to;
 }
 
 void
@@ -83,6 +88,13 @@ store_put(const char *path, uint64_t at, const void *data, size_t n)
 	tap_check(fd >= 0);
 	tap_check(pwrite(fd, data, n, (off_t)at) == (ssize_t)n);
 	close(fd);
+}
+
+void
+store_write(const char *path, const char *text)
+{
+	unlink(path);
+	store_put(path, 0, text, strlen(text));
 }
 
 void

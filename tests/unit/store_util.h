@@ -19,11 +19,13 @@ extern const struct store_fs store_tmpfs_small, store_btrfs, store_xfs;
 
 /* Mount one at DIR (made); skips the test where that cannot be. */
 void store_mount(const struct store_fs *fs, const char *dir);
-/* The test's folder and these, one after another. */
-const char *store_path(char *buf, size_t size, const char *rest);
+/* A path in the test's folder; it stands until the eighth next call. */
+const char *store_at(const char *rest);
 /* Write n bytes at an offset of a file, made if need be. */
 void store_put(const char *path, uint64_t at, const void *data, size_t n);
 void store_fill(const char *path, uint64_t at, size_t n, unsigned seed);
+/* A new file with this text, in place of one that is there. */
+void store_write(const char *path, const char *text);
 /* Do two files have the same bytes? */
 int store_same(const char *a, const char *b);
 /* The whole file's text; "" if there is none. */

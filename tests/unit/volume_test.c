@@ -18,118 +18,10 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "store_util.h"
 #include "tap.h"
+#include "volume_util.h"
 
-#define Z "1d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
-#define Y "2d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
-#define V(name) "/dev/zvol/rdsk/zones/" Z "/" name
-
-/* ---- a world: ROOT/etc/zones/pools, ROOT/pool ---- */
-
-static char root[256], buf[4096];
-static struct error err;
-
-static const char *
-at(const char *rest)
-{
-	static char path[8][512];
-	static unsigned n;
-
-	n++;
-	return store_path(path[n % 8], sizeof(path[0]), rest);
-}
-
-static int
-open_with(const char *text, struct volume_pools **ret)
-{
-	char dir[300];
-
-	snprintf(root, sizeof(root), "%s", tap_tmpdir());
-	snprintf(dir, sizeof(dir), "%s/etc", root);
-	(void)mkdir(dir, 0755);
-	snprintf(dir, sizeof(dir), "%s/etc/zones", root);
-	(void)mkdir(dir, 0755);
-	snprintf(dir, sizeof(dir), "%s/etc/zones/pools", root);
-	unlink(dir);
-	if (text != NULL)
-		store_put(dir, 0, text, strlen(text));
-	return volume_pools_open(root, ret, &err);
-}
-
-static struct volume_pools *
-world(const struct store_fs *fs)
-{
-	struct volume_pools *pools = NULL;
-	const char *kind = fs == &store_btrfs ? "zones btrfs /fs/pool\n"
-					      : "zones file /fs/pool\n";
-
-	if (fs != NULL)
-		store_mount(fs, at("fs"));
-	tap_check_int(open_with(kind, &pools), 0);
-	return pools;
-}
-
-static int
-make(
-    struct volume_pools *p, const char *name, uint64_t size, const char *origin)
-{
-	const struct volume_spec s = { .pool = "zones",
-		.zone = Z,
-		.name = name,
-		.size = size,
-		.origin = origin };
-
-	return volume_create(p, &s, &err);
-}
-
-static const char *
-host(struct volume_pools *p, const char *name)
-{
-	static char path[8][512];
-	static unsigned n;
-	char conf[VOLUME_CONF_PATH_MAX];
-
-	n++;
-	volume_conf_path("zones", Z, name, conf, sizeof(conf));
-	tap_check_int(
-	    volume_path(p, conf, path[n % 8], sizeof(path[0]), &err), 0);
-	return path[n % 8];
-}
-
-/* "name size[ half]; " of each, without the beginning that all have */
-static const char *
-listed(struct volume_pools *p)
-{
-	static char text[2048];
-	struct volume_list l;
-	size_t n = 0;
-
-	text[0] = '\0';
-	tap_check_int(volume_list(p, "zones", Z, &l, &err), 0);
-	for (size_t i = 0; i < l.n; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %ju%s; ",
-		    l.v[i].conf_path + strlen(V("")), (uintmax_t)l.v[i].size,
-		    l.v[i].half ? " half" : "");
-	volume_list_free(&l);
-	return text;
-}
-
-static const char *
-snapshots(struct volume_pools *p)
-{
-	static char text[1024];
-	struct snapshot_list l;
-	size_t n = 0;
-
-	text[0] = '\0';
-	tap_check_int(snapshot_list(p, "zones", Z, &l, &err), 0);
-	for (size_t i = 0; i < l.n; i++)
-		n += (size_t)snprintf(
-		    text + n, sizeof(text) - n, "%s ", l.v[i].name);
-	snapshot_list_free(&l);
-	return text;
-}
+static char buf[4096];
 
 /* ---- names ---- */
 
@@ -164,19 +56,19 @@ pools_file(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		tap_context("row %zu", i);
-		tap_check(open_with(rows[i].text, &p) < 0);
-		tap_check_str(err.text + strlen(root), rows[i].says);
+		tap_check(vol_open(rows[i].text, &p) < 0);
+		tap_check_str(err.text + strlen(tap_tmpdir()), rows[i].says);
 		tap_check(p == NULL);
 	}
 	tap_check_int(
-	    open_with(" fast\tbtrfs /b \n#c\nzones file /z\nt zfs a/b", &p), 0);
+	    vol_open(" fast\tbtrfs /b \n#c\nzones file /z\nt zfs a/b", &p), 0);
 	tap_check_str(volume_pool_name(p, 0), "fast");
 	tap_check_str(volume_pool_name(p, 2), "t");
 	tap_check(volume_pool_name(p, 3) == NULL);
 	tap_check(volume_pool_atomic(p, "fast") && volume_pool_atomic(p, "t"));
 	tap_check(!volume_pool_atomic(p, "zones"));
 	volume_pools_close(p);
-	tap_check_int(open_with(NULL, &p), 0);
+	tap_check_int(vol_open(NULL, &p), 0);
 	tap_check_int(
 	    volume_zone_path(p, "zones", Z, buf, sizeof(buf), &err), 0);
 	tap_check_str(buf, "/var/lib/zhyve/zones/" Z);
@@ -199,8 +91,8 @@ paths(void)
 	struct volume_pools *p = NULL;
 	char want[512];
 
-	tap_check_int(open_with("zones file /z\ntank zfs data/zones\n", &p), 0);
-	snprintf(want, sizeof(want), "%s/z/" Z "/disks/disk0", root);
+	tap_check_int(vol_open("zones file /z\ntank zfs data/zones\n", &p), 0);
+	snprintf(want, sizeof(want), "%s/z/" Z "/disks/disk0", tap_tmpdir());
 	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
 		tap_check_int(
 		    volume_path(p, same[i], buf, sizeof(buf), &err), 0);
@@ -219,7 +111,8 @@ paths(void)
 			  sizeof(buf), &err),
 	    -ENOENT);
 	snprintf(want, sizeof(want),
-	    "there is no pool 'nine'; %s/etc/zones/pools names them", root);
+	    "there is no pool 'nine'; %s/etc/zones/pools names them",
+	    tap_tmpdir());
 	tap_check_str(err.text, want);
 	tap_check_int(volume_path(p, "/dev/sda", buf, sizeof(buf), &err), 0);
 	tap_check_str(buf, "/dev/sda");
@@ -232,14 +125,14 @@ paths(void)
 static void
 life(const struct store_fs *fs)
 {
-	struct volume_pools *p = world(fs);
+	struct volume_pools *p = vol_world(fs);
 	struct volume_info info;
 
-	tap_check_int(make(p, "disk0", 1 << 20, NULL), 0);
-	tap_check_int(make(p, "disk0", 1 << 20, NULL), -EEXIST);
+	tap_check_int(vol_make(p, Z, "disk0", 1 << 20, NULL), 0);
+	tap_check_int(vol_make(p, Z, "disk0", 1 << 20, NULL), -EEXIST);
 	tap_check_str(err.text, "there is a volume " V("disk0") " already");
-	tap_check_int(make(p, "disk1", 512, NULL), 0);
-	tap_check_str(listed(p), "disk0 1048576; disk1 512; ");
+	tap_check_int(vol_make(p, Z, "disk1", 512, NULL), 0);
+	tap_check_str(vol_listed(p, Z), "disk0 1048576; disk1 512; ");
 	tap_check_int(volume_stat(p, V("disk1"), &info, &err), 0);
 	tap_check_u64(info.size, 512);
 	tap_check_int(volume_stat(p, V("disk2"), &info, &err), -ENOENT);
@@ -248,16 +141,16 @@ life(const struct store_fs *fs)
 	    volume_resize(p, V("disk0"), 1 << 20, false, &err), -EPERM);
 	tap_check_int(volume_resize(p, V("disk0"), 1000, true, &err), -EINVAL);
 	tap_check_int(volume_resize(p, V("disk1"), 1024, false, &err), 0);
-	tap_check_str(listed(p), "disk0 2097152; disk1 1024; ");
+	tap_check_str(vol_listed(p, Z), "disk0 2097152; disk1 1024; ");
 	tap_check_int(volume_resize(p, V("disk0"), 1 << 20, true, &err), 0);
 	tap_check_int(volume_remove(p, V("disk0"), &err), 0);
 	tap_check_int(volume_remove(p, V("disk0"), &err), -ENOENT);
-	tap_check_str(listed(p), "disk1 1024; ");
+	tap_check_str(vol_listed(p, Z), "disk1 1024; ");
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
-	tap_check_str(listed(p), "");
-	tap_check_str(store_names(at("fs/pool")), "");
-	tap_check(rmdir(at("fs/pool")) == 0);
+	tap_check_str(vol_listed(p, Z), "");
+	tap_check_str(store_names(store_at("fs/pool")), "");
+	tap_check(rmdir(store_at("fs/pool")) == 0);
 	volume_pools_close(p);
 }
 
@@ -287,13 +180,13 @@ wrong_specs(void)
 		{ { "zones", Z, "d", 512, .origin = "/nowhere/x" },
 		    "/nowhere/x: No such file or directory" },
 	};
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		tap_context("row %zu", i);
 		tap_check(volume_create(p, &rows[i].s, &err) < 0);
 		tap_check_str(err.text, rows[i].says);
-		tap_check_str(listed(p), "");
+		tap_check_str(vol_listed(p, Z), "");
 	}
 	volume_pools_close(p);
 }
@@ -301,60 +194,61 @@ wrong_specs(void)
 static void
 copies(const struct store_fs *fs)
 {
-	struct volume_pools *p = world(fs);
-	const char *image = at(fs != NULL ? "fs/image" : "image");
+	struct volume_pools *p = vol_world(fs);
+	const char *image = store_at(fs != NULL ? "fs/image" : "image");
 
 	store_fill(image, 0, 70000, 1);
 	store_fill(image, 9 << 20, 70000, 2);
 	tap_check(truncate(image, 12 << 20) == 0);
-	tap_check_int(make(p, "disk0", 0, image), 0);
-	tap_check(store_same(image, host(p, "disk0")));
-	tap_check(store_blocks(host(p, "disk0")) < 1 << 20);
-	tap_check_int(make(p, "disk1", 16 << 20, V("disk0")), 0);
-	tap_check_str(listed(p), "disk0 12582912; disk1 16777216; ");
-	tap_check(truncate(host(p, "disk1"), 12 << 20) == 0);
-	tap_check(store_same(image, host(p, "disk1")));
-	tap_check_int(make(p, "disk2", 1 << 20, image), -EFBIG);
+	tap_check_int(vol_make(p, Z, "disk0", 0, image), 0);
+	tap_check(store_same(image, vol_host(p, V("disk0"))));
+	tap_check(store_blocks(vol_host(p, V("disk0"))) < 1 << 20);
+	tap_check_int(vol_make(p, Z, "disk1", 16 << 20, V("disk0")), 0);
+	tap_check_str(vol_listed(p, Z), "disk0 12582912; disk1 16777216; ");
+	tap_check(truncate(vol_host(p, V("disk1")), 12 << 20) == 0);
+	tap_check(store_same(image, vol_host(p, V("disk1"))));
+	tap_check_int(vol_make(p, Z, "disk2", 1 << 20, image), -EFBIG);
 	snprintf(buf, sizeof(buf),
 	    "%s has 12582912 bytes, the volume is to have 1048576", image);
 	tap_check_str(err.text, buf);
 	/* what is written to the copy is not in the image */
-	store_fill(host(p, "disk0"), 0, 4096, 3);
-	tap_check(store_same(image, host(p, "disk1")));
-	tap_check_str(listed(p), "disk0 12582912; disk1 12582912; ");
+	store_fill(vol_host(p, V("disk0")), 0, 4096, 3);
+	tap_check(store_same(image, vol_host(p, V("disk1"))));
+	tap_check_str(vol_listed(p, Z), "disk0 12582912; disk1 12582912; ");
 	volume_pools_close(p);
 }
 
 static void
 keeps_room(void)
 {
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 	struct volume_spec s = { "zones", Z, "d", 4 << 20,
 		.refreservation = 2 << 20 };
 
 	tap_check_int(volume_create(p, &s, &err), 0);
-	tap_check(store_blocks(host(p, "d")) >= 2 << 20);
-	tap_check_str(listed(p), "d 4194304; ");
+	tap_check(store_blocks(vol_host(p, V("d"))) >= 2 << 20);
+	tap_check_str(vol_listed(p, Z), "d 4194304; ");
 	volume_pools_close(p);
 }
 
 static void
 compressed(void)
 {
-	struct volume_pools *p = world(&store_btrfs);
+	struct volume_pools *p = vol_world(&store_btrfs);
 	struct volume_spec s = { "zones", Z, "d", 4 << 20,
 		.compression = "lz4" };
 	char kind[16];
 	ssize_t n;
 
 	tap_check_int(volume_create(p, &s, &err), 0);
-	n = getxattr(host(p, "d"), "btrfs.compression", kind, sizeof(kind));
+	n = getxattr(
+	    vol_host(p, V("d")), "btrfs.compression", kind, sizeof(kind));
 	tap_check_int(n, 4);
 	tap_check_mem(kind, "zstd", 4);
 	s.name = "e";
 	s.compression = "off";
 	tap_check_int(volume_create(p, &s, &err), 0);
-	tap_check(getxattr(host(p, "e"), "btrfs.compression", kind,
+	tap_check(getxattr(vol_host(p, V("e")), "btrfs.compression", kind,
 		      sizeof(kind)) < 0);
 	volume_pools_close(p);
 }
@@ -362,24 +256,24 @@ compressed(void)
 static void
 full(void)
 {
-	struct volume_pools *p = world(&store_tmpfs_small);
+	struct volume_pools *p = vol_world(&store_tmpfs_small);
 	struct volume_spec s = { "zones", Z, "d", 64 << 20,
 		.refreservation = 64 << 20 };
 	char want[512];
 
-	store_fill(at("image"), 0, 6 << 20, 1);
-	tap_check_int(make(p, "d", 0, at("image")), -ENOSPC);
+	store_fill(store_at("image"), 0, 6 << 20, 1);
+	tap_check_int(vol_make(p, Z, "d", 0, store_at("image")), -ENOSPC);
 	snprintf(want, sizeof(want), "cannot copy %s: No space left on device",
-	    at("image"));
+	    store_at("image"));
 	tap_check_str(err.text, want);
-	tap_check_str(listed(p), "");
+	tap_check_str(vol_listed(p, Z), "");
 	tap_check_int(volume_create(p, &s, &err), -ENOSPC);
 	snprintf(want, sizeof(want),
 	    "%s/fs/pool/" Z "/disks/d: cannot keep 64 MiB free for it "
 	    "(refreservation): No space left on device",
-	    root);
+	    tap_tmpdir());
 	tap_check_str(err.text, want);
-	tap_check_str(store_names(at("fs")), "");
+	tap_check_str(store_names(store_at("fs")), "");
 	s.refreservation = 0;
 	tap_check_int(volume_create(p, &s, &err), 0);
 	volume_pools_close(p);
@@ -388,25 +282,25 @@ full(void)
 static void
 leftovers(void)
 {
-	struct volume_pools *p = world(NULL);
-	char half[512];
+	struct volume_pools *p = vol_world(NULL);
+	const char *half;
 	int fd;
 
-	tap_check_int(make(p, "a", 512, NULL), 0);
-	snprintf(half, sizeof(half), "%s/fs/pool/" Z "/disks/b.new", root);
+	tap_check_int(vol_make(p, Z, "a", 512, NULL), 0);
+	half = store_at("fs/pool/" Z "/disks/b.new");
 	store_fill(half, 0, 5000, 1);
-	tap_check_str(listed(p), "a 512; b 5000 half; ");
-	tap_check_int(make(p, "b", 1024, NULL), 0);
-	tap_check_str(listed(p), "a 512; b 1024; ");
-	tap_check_str(store_text(host(p, "b")), "");
-	snprintf(half, sizeof(half), "%s/fs/pool/" Z "/disks/c.new", root);
+	tap_check_str(vol_listed(p, Z), "a 512; b 5000 half; ");
+	tap_check_int(vol_make(p, Z, "b", 1024, NULL), 0);
+	tap_check_str(vol_listed(p, Z), "a 512; b 1024; ");
+	tap_check_str(store_text(vol_host(p, V("b"))), "");
+	half = store_at("fs/pool/" Z "/disks/c.new");
 	store_fill(half, 0, 5000, 1);
 	fd = open(half, O_RDWR | O_CLOEXEC);
 	tap_check_int(fd_lock_ofd(fd, true), 0);
-	tap_check_int(make(p, "c", 1024, NULL), -EBUSY);
+	tap_check_int(vol_make(p, Z, "c", 1024, NULL), -EBUSY);
 	close(fd);
 	tap_check_int(volume_remove(p, V("c"), &err), 0);
-	tap_check_str(listed(p), "a 512; b 1024; ");
+	tap_check_str(vol_listed(p, Z), "a 512; b 1024; ");
 	volume_pools_close(p);
 }
 
@@ -414,97 +308,83 @@ leftovers(void)
 static void
 killed(void)
 {
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 	bool whole = false;
 	pid_t pid;
 
-	store_fill(at("image"), 0, 8 << 20, 1);
+	store_fill(store_at("image"), 0, 8 << 20, 1);
 	for (int i = 0; i < 40 && !whole; i++) {
 		struct timespec wait = { 0, i * 300000 };
 
 		pid = fork();
 		tap_check(pid >= 0);
 		if (pid == 0)
-			_exit(make(p, "d", 0, at("image")) == 0 ? 0 : 1);
+			_exit(vol_make(p, Z, "d", 0, store_at("image")) == 0
+				? 0
+				: 1);
 		nanosleep(&wait, NULL);
 		kill(pid, SIGKILL);
 		tap_check(waitpid(pid, NULL, 0) == pid);
-		whole = access(host(p, "d"), F_OK) == 0;
+		whole = access(vol_host(p, V("d")), F_OK) == 0;
 		if (whole)
-			tap_check(store_same(at("image"), host(p, "d")));
+			tap_check(
+			    store_same(store_at("image"), vol_host(p, V("d"))));
 	}
 	if (!whole)
-		tap_check_int(make(p, "d", 0, at("image")), 0);
-	tap_check(store_same(at("image"), host(p, "d")));
-	tap_check_str(listed(p), "d 8388608; ");
+		tap_check_int(vol_make(p, Z, "d", 0, store_at("image")), 0);
+	tap_check(store_same(store_at("image"), vol_host(p, V("d"))));
+	tap_check_str(vol_listed(p, Z), "d 8388608; ");
 	volume_pools_close(p);
 }
 
 /* ---- snapshots ---- */
 
-static const char *
-place(const char *rest)
-{
-	static char path[4][512];
-	static unsigned n;
-
-	n++;
-	snprintf(
-	    path[n % 4], sizeof(path[0]), "%s/fs/pool/" Z "/%s", root, rest);
-	return path[n % 4];
-}
-
-static void
-write_text(const char *path, const char *text)
-{
-	unlink(path);
-	store_put(path, 0, text, strlen(text));
-}
-
 static void
 history(const struct store_fs *fs)
 {
-	struct volume_pools *p = world(fs);
+	struct volume_pools *p = vol_world(fs);
 
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -ENOENT);
-	tap_check_int(make(p, "disk0", 1 << 20, NULL), 0);
-	tap_check(mkdir(place("config"), 0700) == 0);
-	tap_check(mkdir(place("logs"), 0700) == 0);
-	write_text(place("config/metadata.json"), "one");
-	write_text(place("logs/platform.log"), "then");
-	store_fill(host(p, "disk0"), 4096, 100, 1);
+	tap_check_int(vol_make(p, Z, "disk0", 1 << 20, NULL), 0);
+	tap_check(mkdir(store_at("fs/pool/" Z "/config"), 0700) == 0);
+	tap_check(mkdir(store_at("fs/pool/" Z "/logs"), 0700) == 0);
+	store_write(store_at("fs/pool/" Z "/config/metadata.json"), "one");
+	store_write(store_at("fs/pool/" Z "/logs/platform.log"), "then");
+	store_fill(vol_host(p, V("disk0")), 4096, 100, 1);
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -EEXIST);
-	tap_check_int(make(p, "disk1", 512, NULL), 0);
-	write_text(place("config/metadata.json"), "two");
-	write_text(place("logs/platform.log"), "later");
-	store_fill(host(p, "disk0"), 0, 100, 2);
+	tap_check_int(vol_make(p, Z, "disk1", 512, NULL), 0);
+	store_write(store_at("fs/pool/" Z "/config/metadata.json"), "two");
+	store_write(store_at("fs/pool/" Z "/logs/platform.log"), "later");
+	store_fill(vol_host(p, V("disk0")), 0, 100, 2);
 	tap_check_int(snapshot_create(p, "zones", Z, "a:%.-_", &err), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s0", &err), 0);
-	tap_check_str(snapshots(p), "s1 a:%.-_ s0 ");
+	tap_check_str(vol_snapshots(p, Z), "s1 a:%.-_ s0 ");
 	tap_check_int(
 	    snapshot_rollback(p, "zones", Z, "nothing", &err), -ENOENT);
 	tap_check_str(
 	    err.text, "zone " Z " has no snapshot 'nothing' in pool 'zones'");
 	tap_check_int(snapshot_rollback(p, "zones", Z, "a:%.-_", &err), 0);
-	tap_check_str(snapshots(p), "s1 a:%.-_ ");
-	tap_check_str(listed(p), "disk0 1048576; disk1 512; ");
+	tap_check_str(vol_snapshots(p, Z), "s1 a:%.-_ ");
+	tap_check_str(vol_listed(p, Z), "disk0 1048576; disk1 512; ");
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s1", &err), 0);
-	tap_check_str(snapshots(p), "s1 ");
-	tap_check_str(listed(p), "disk0 1048576; ");
-	tap_check_str(store_text(place("config/metadata.json")), "one");
-	tap_check_str(store_text(place("logs/platform.log")), "later");
-	tap_check_str(store_text(host(p, "disk0")), "");
+	tap_check_str(vol_snapshots(p, Z), "s1 ");
+	tap_check_str(vol_listed(p, Z), "disk0 1048576; ");
+	tap_check_str(
+	    store_text(store_at("fs/pool/" Z "/config/metadata.json")), "one");
+	tap_check_str(
+	    store_text(store_at("fs/pool/" Z "/logs/platform.log")), "later");
+	tap_check_str(store_text(vol_host(p, V("disk0"))), "");
 	/* the snapshot stays as it is, whatever becomes of the disk */
-	store_fill(host(p, "disk0"), 0, 100, 3);
+	store_fill(vol_host(p, V("disk0")), 0, 100, 3);
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s1", &err), 0);
-	tap_check_str(store_text(host(p, "disk0")), "");
+	tap_check_str(store_text(vol_host(p, V("disk0"))), "");
 	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), 0);
 	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), -ENOENT);
-	tap_check_str(snapshots(p), "");
+	tap_check_str(vol_snapshots(p, Z), "");
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
-	tap_check_str(store_names(at("fs/pool")), "");
+	tap_check_str(store_names(store_at("fs/pool")), "");
 	volume_pools_close(p);
 }
 
@@ -515,15 +395,15 @@ snapshot_names(void)
 		"x.new",
 		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 		 "aaaaaaaaaa") };
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 
-	tap_check_int(make(p, "disk0", 512, NULL), 0);
+	tap_check_int(vol_make(p, Z, "disk0", 512, NULL), 0);
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		tap_context("%s", wrong[i]);
 		tap_check_int(
 		    snapshot_create(p, "zones", Z, wrong[i], &err), -EINVAL);
 	}
-	tap_check_str(snapshots(p), "");
+	tap_check_str(vol_snapshots(p, Z), "");
 	volume_pools_close(p);
 }
 
@@ -533,16 +413,16 @@ snapshot_order(void)
 {
 	struct timespec future[2] = { { .tv_sec = 1 << 30 },
 		{ .tv_sec = INT64_C(1) << 33 } };
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 
-	tap_check_int(make(p, "disk0", 512, NULL), 0);
+	tap_check_int(vol_make(p, Z, "disk0", 512, NULL), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "b", &err), 0);
-	tap_check(utimensat(AT_FDCWD, at("fs/pool/.snapshots/" Z "/b"), future,
-		      0) == 0);
+	tap_check(utimensat(AT_FDCWD, store_at("fs/pool/.snapshots/" Z "/b"),
+		      future, 0) == 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "a", &err), 0);
-	tap_check_str(snapshots(p), "b a ");
+	tap_check_str(vol_snapshots(p, Z), "b a ");
 	tap_check_int(snapshot_rollback(p, "zones", Z, "b", &err), 0);
-	tap_check_str(snapshots(p), "b ");
+	tap_check_str(vol_snapshots(p, Z), "b ");
 	volume_pools_close(p);
 }
 
@@ -550,20 +430,22 @@ snapshot_order(void)
 static void
 snapshot_leftovers(void)
 {
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 
-	tap_check_int(make(p, "disk0", 512, NULL), 0);
+	tap_check_int(vol_make(p, Z, "disk0", 512, NULL), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "a", &err), 0);
-	tap_check(mkdir(at("fs/pool/.snapshots/" Z "/b.new"), 0700) == 0);
-	tap_check(mkdir(at("fs/pool/.snapshots/" Z "/b.new/data"), 0700) == 0);
-	tap_check(mkdir(at("fs/pool/" Z ".new"), 0700) == 0);
-	store_fill(at("fs/pool/" Z ".new/x"), 0, 10, 1);
-	tap_check_str(snapshots(p), "a ");
+	tap_check(mkdir(store_at("fs/pool/.snapshots/" Z "/b.new"), 0700) == 0);
+	tap_check(
+	    mkdir(store_at("fs/pool/.snapshots/" Z "/b.new/data"), 0700) == 0);
+	tap_check(mkdir(store_at("fs/pool/" Z ".new"), 0700) == 0);
+	store_fill(store_at("fs/pool/" Z ".new/x"), 0, 10, 1);
+	tap_check_str(vol_snapshots(p, Z), "a ");
 	tap_check_int(snapshot_rollback(p, "zones", Z, "a", &err), 0);
-	tap_check(access(at("fs/pool/.snapshots/" Z "/b.new"), F_OK) != 0);
-	tap_check(access(at("fs/pool/" Z ".new"), F_OK) != 0);
+	tap_check(
+	    access(store_at("fs/pool/.snapshots/" Z "/b.new"), F_OK) != 0);
+	tap_check(access(store_at("fs/pool/" Z ".new"), F_OK) != 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "b", &err), 0);
-	tap_check_str(snapshots(p), "a b ");
+	tap_check_str(vol_snapshots(p, Z), "a b ");
 	volume_pools_close(p);
 }
 
@@ -571,15 +453,15 @@ snapshot_leftovers(void)
 static void
 rollback_killed(void)
 {
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 	pid_t pid;
 
-	store_fill(at("old"), 0, 4 << 20, 1);
-	store_fill(at("new"), 0, 4 << 20, 2);
-	tap_check_int(make(p, "d", 0, at("old")), 0);
+	store_fill(store_at("old"), 0, 4 << 20, 1);
+	store_fill(store_at("new"), 0, 4 << 20, 2);
+	tap_check_int(vol_make(p, Z, "d", 0, store_at("old")), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s", &err), 0);
 	tap_check_int(volume_remove(p, V("d"), &err), 0);
-	tap_check_int(make(p, "d", 0, at("new")), 0);
+	tap_check_int(vol_make(p, Z, "d", 0, store_at("new")), 0);
 	for (int i = 0; i < 12; i++) {
 		struct timespec wait = { 0, i * 500000 };
 
@@ -590,13 +472,13 @@ rollback_killed(void)
 		nanosleep(&wait, NULL);
 		kill(pid, SIGKILL);
 		tap_check(waitpid(pid, NULL, 0) == pid);
-		tap_check(store_same(at("old"), host(p, "d")) ||
-		    store_same(at("new"), host(p, "d")));
-		tap_check_str(snapshots(p), "s ");
+		tap_check(store_same(store_at("old"), vol_host(p, V("d"))) ||
+		    store_same(store_at("new"), vol_host(p, V("d"))));
+		tap_check_str(vol_snapshots(p, Z), "s ");
 	}
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s", &err), 0);
-	tap_check(store_same(at("old"), host(p, "d")));
-	tap_check_str(listed(p), "d 4194304; ");
+	tap_check(store_same(store_at("old"), vol_host(p, V("d"))));
+	tap_check_str(vol_listed(p, Z), "d 4194304; ");
 	volume_pools_close(p);
 }
 
@@ -647,7 +529,7 @@ history_xfs(void)
 static void
 on_a_device(struct volume_pools *p, const char *device)
 {
-	struct volume_spec s = { .name = device, .origin = at("image") };
+	struct volume_spec s = { .name = device, .origin = store_at("image") };
 	struct volume_info v;
 	char want[256];
 
@@ -671,19 +553,19 @@ on_a_device(struct volume_pools *p, const char *device)
 static void
 devices(void)
 {
-	struct volume_pools *p = world(NULL);
+	struct volume_pools *p = vol_world(NULL);
 	char device[64] = "", command[600];
 	FILE *f;
 	pid_t pid;
 	int status = -1;
 
 	if (geteuid() != 0)
-		tap_skip("loop devices need root");
-	store_fill(at("image"), 0, 5000, 1);
-	tap_check(truncate(at("image"), 1 << 20) == 0);
-	store_fill(at("disk"), 0, 2 << 20, 2);
+		tap_skip("loop devices need tap_tmpdir()");
+	store_fill(store_at("image"), 0, 5000, 1);
+	tap_check(truncate(store_at("image"), 1 << 20) == 0);
+	store_fill(store_at("disk"), 0, 2 << 20, 2);
 	snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null",
-	    at("disk"));
+	    store_at("disk"));
 	f = popen(command, "r");
 	tap_check(f != NULL);
 	if (fgets(device, sizeof(device), f) == NULL)
@@ -703,8 +585,8 @@ devices(void)
 	tap_check(system(command) == 0);
 	tap_check_int(status, 0);
 	/* holes too: what was on the device is not in the copy */
-	tap_check(truncate(at("disk"), 1 << 20) == 0);
-	tap_check(store_same(at("image"), at("disk")));
+	tap_check(truncate(store_at("disk"), 1 << 20) == 0);
+	tap_check(store_same(store_at("image"), store_at("disk")));
 	volume_pools_close(p);
 }
 

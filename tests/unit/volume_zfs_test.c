@@ -12,34 +12,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "store/volume.h"
 #include "store/volume_impl.h"
-#include "store_util.h"
 #include "tap.h"
-
-#define Z "1d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
-#define Y "2d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
-#define V(name) "/dev/zvol/rdsk/zones/" Z "/" name
-#define W(name) "/dev/zvol/rdsk/zones/" Y "/" name
-
-static struct error err;
-
-static const char *
-at(const char *rest)
-{
-	static char path[8][512];
-	static unsigned n;
-
-	n++;
-	return store_path(path[n % 8], sizeof(path[0]), rest);
-}
-
-static void
-put(const char *name, const char *text)
-{
-	unlink(at(name));
-	store_put(at(name), 0, text, strlen(text));
-}
+#include "volume_util.h"
 
 static struct volume_pools *
 world(void)
@@ -47,70 +22,19 @@ world(void)
 	struct volume_pools *p = NULL;
 	char path[600];
 
-	tap_check(symlink(FAKE_ZFS, at("zfs")) == 0);
+	tap_check(symlink(FAKE_ZFS, store_at("zfs")) == 0);
 	snprintf(path, sizeof(path), "%s:/usr/bin:/bin", tap_tmpdir());
 	setenv("PATH", path, 1);
-	zvol_dir = strdup(at("dev"));
-	tap_check(mkdir(at("etc"), 0755) == 0);
-	tap_check(mkdir(at("etc/zones"), 0755) == 0);
-	put("etc/zones/pools", "zones zfs tank/z\n");
-	tap_check_int(volume_pools_open(tap_tmpdir(), &p, &err), 0);
+	zvol_dir = strdup(store_at("dev"));
+	tap_check_int(vol_open("zones zfs tank/z\n", &p), 0);
 	return p;
-}
-
-static int
-make(struct volume_pools *p, const char *zone, const char *name, uint64_t size,
-    const char *origin)
-{
-	const struct volume_spec s = { .pool = "zones",
-		.zone = zone,
-		.name = name,
-		.size = size,
-		.origin = origin };
-
-	return volume_create(p, &s, &err);
 }
 
 /* Was zfs asked that? */
 static bool
 asked(const char *want)
 {
-	return strstr(store_text(at("asked")), want) != NULL;
-}
-
-static const char *
-listed(struct volume_pools *p, const char *zone)
-{
-	static char text[2][1024];
-	static unsigned which;
-	char *to = text[which++ % 2];
-	struct volume_list l;
-	size_t n = 0;
-
-	to[0] = '\0';
-	tap_check_int(volume_list(p, "zones", zone, &l, &err), 0);
-	for (size_t i = 0; i < l.n; i++)
-		n += (size_t)snprintf(to + n, sizeof(text[0]) - n, "%s %ju%s; ",
-		    l.v[i].conf_path + strlen(V("")), (uintmax_t)l.v[i].size,
-		    l.v[i].half ? " half" : "");
-	volume_list_free(&l);
-	return to;
-}
-
-static const char *
-snapshots(struct volume_pools *p, const char *zone)
-{
-	static char text[1024];
-	struct snapshot_list l;
-	size_t n = 0;
-
-	text[0] = '\0';
-	tap_check_int(snapshot_list(p, "zones", zone, &l, &err), 0);
-	for (size_t i = 0; i < l.n; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %ju; ",
-		    l.v[i].name, (uintmax_t)l.v[i].used);
-	snapshot_list_free(&l);
-	return text;
+	return strstr(store_text(store_at("asked")), want) != NULL;
 }
 
 /* ---- volumes ---- */
@@ -129,9 +53,9 @@ volumes(void)
 			"/disk0.new\n"));
 	tap_check_int(volume_create(p, &s, &err), -EEXIST);
 	/* zfs makes it a multiple of its blocks, but takes only those later */
-	tap_check_int(make(p, Z, "disk1", 512, NULL), 0);
+	tap_check_int(vol_make(p, Z, "disk1", 512, NULL), 0);
 	tap_check_int(volume_resize(p, V("disk1"), 9216, false, &err), 0);
-	tap_check_str(listed(p, Z), "disk0 1048576000; disk1 16384; ");
+	tap_check_str(vol_listed(p, Z), "disk0 1048576000; disk1 16384; ");
 	/* no more is kept free than there is */
 	tap_check_int(volume_resize(p, V("disk0"), 4 << 20, true, &err), 0);
 	tap_check(asked("set refreservation=4194304 tank/z/" Z "/disk0\n"));
@@ -156,7 +80,7 @@ volumes(void)
 	    "zfs create: cannot create 'tank/z/" Z "/disk0.new': out of space");
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
 	/* zfs leaves the folder of a mountpoint that was set */
-	tap_check(access(at("tank/z/" Z), F_OK) != 0);
+	tap_check(access(store_at("tank/z/" Z), F_OK) != 0);
 	volume_pools_close(p);
 }
 
@@ -170,27 +94,27 @@ device(void)
 
 	/* who makes the links is waited for */
 	tap_check(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
-	put("late", "5");
-	store_fill(at("image"), 300000, 70000, 1);
-	tap_check(truncate(at("image"), 1 << 20) == 0);
-	tap_check_int(make(p, Z, "a", 0, at("image")), 0);
+	store_write(store_at("late"), "5");
+	store_fill(store_at("image"), 300000, 70000, 1);
+	tap_check(truncate(store_at("image"), 1 << 20) == 0);
+	tap_check_int(vol_make(p, Z, "a", 0, store_at("image")), 0);
 	tap_check_int(volume_path(p, V("a"), path, sizeof(path), &err), 0);
 	tap_check(lstat(path, &st) == 0 && S_ISREG(st.st_mode));
 	/* half it was on the one, whole on the other: both are its device */
 	snprintf(want, sizeof(want), "%s/zd", tap_tmpdir());
 	tap_check(strncmp(path, want, strlen(want)) == 0);
-	tap_check(store_same(path, at("image")));
+	tap_check(store_same(path, store_at("image")));
 	/* zeros are no data */
 	tap_check(store_blocks(path) < 300000);
-	put("late", "-1");
+	store_write(store_at("late"), "-1");
 	zvol_patience = 1;
-	tap_check_int(make(p, Z, "b", 1 << 20, NULL), -ENODEV);
+	tap_check_int(vol_make(p, Z, "b", 1 << 20, NULL), -ENODEV);
 	snprintf(want, sizeof(want),
 	    "%s/dev/tank/z/" Z "/b: the zvol is there, its device did not come "
 	    "within 1 s; does udev run, and is its volmode not none?",
 	    tap_tmpdir());
 	tap_check_str(err.text, want);
-	tap_check_str(listed(p, Z), "a 1048576; ");
+	tap_check_str(vol_listed(p, Z), "a 1048576; ");
 	while (wait(NULL) > 0)
 		continue;
 	volume_pools_close(p);
@@ -202,16 +126,16 @@ busy(void)
 {
 	struct volume_pools *p = world();
 
-	tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
+	tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s", &err), 0);
-	put("busy", "2");
+	store_write(store_at("busy"), "2");
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s", &err), 0);
-	put("busy", "2");
+	store_write(store_at("busy"), "2");
 	tap_check_int(volume_remove(p, V("a"), &err), 0);
-	put("busy", "2");
+	store_write(store_at("busy"), "2");
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
-	tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
-	put("busy", "1000");
+	tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
+	store_write(store_at("busy"), "1000");
 	tap_check_int(volume_remove(p, V("a"), &err), -EBUSY);
 	tap_check_str(err.text,
 	    "zfs destroy: cannot destroy 'tank/z/" Z "/a': dataset is busy");
@@ -226,24 +150,24 @@ clones(void)
 	struct volume_spec s = { "zones", Y, "b", 2 << 20, .origin = V("a"),
 		.refreservation = 1 << 20, .compression = "off" };
 
-	tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
+	tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s", &err), 0);
 	tap_check_int(volume_create(p, &s, &err), 0);
 	tap_check(asked("clone -o refreservation=1048576 -o compression=off "
 			"tank/z/" Z "/a@zhyve-" Y "-b tank/z/" Y "/b.new\n"));
-	tap_check_int(make(p, Y, "c", 0, V("a")), 0);
-	tap_check_int(make(p, Y, "d", 0, W("b")), 0);
-	tap_check_int(make(p, Y, "e", 512, V("a")), -EFBIG);
+	tap_check_int(vol_make(p, Y, "c", 0, V("a")), 0);
+	tap_check_int(vol_make(p, Y, "d", 0, W("b")), 0);
+	tap_check_int(vol_make(p, Y, "e", 512, V("a")), -EFBIG);
 	tap_check_str(err.text,
 	    "tank/z/" Z "/a has 1048576 bytes, the volume is to have 512");
-	tap_check_str(listed(p, Y), "b 2097152; c 1048576; d 2097152; ");
+	tap_check_str(vol_listed(p, Y), "b 2097152; c 1048576; d 2097152; ");
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
 	tap_check_int(volume_remove(p, W("b"), &err), 0);
 	tap_check_int(volume_remove(p, W("c"), &err), 0);
-	tap_check_str(listed(p, Y), "d 2097152; ");
-	tap_check(strstr(store_text(at("sets.json")), "@") == NULL);
+	tap_check_str(vol_listed(p, Y), "d 2097152; ");
+	tap_check(strstr(store_text(store_at("sets.json")), "@") == NULL);
 	tap_check_int(volume_zone_remove(p, "zones", Y, &err), 0);
-	tap_check_str(store_text(at("sets.json")),
+	tap_check_str(store_text(store_at("sets.json")),
 	    "{\"tank/z\": {\"type\": "
 	    "\"filesystem\", \"txg\": 1}}");
 	volume_pools_close(p);
@@ -255,7 +179,7 @@ leftovers(void)
 {
 	struct volume_pools *p = world();
 
-	put("sets.json",
+	store_write(store_at("sets.json"),
 	    "{\"tank/z\": {\"type\": \"filesystem\", \"txg\": 1},"
 	    "\"tank/z/" Z "\": {\"type\": \"filesystem\", \"txg\": 2},"
 	    "\"tank/z/" Z "/a\": {\"type\": \"volume\", \"txg\": 3, "
@@ -265,9 +189,9 @@ leftovers(void)
 	    "\"tank/z/" Z "/b.new\": {\"type\": \"volume\", \"txg\": 5, "
 	    "\"volsize\": 8192, \"volblocksize\": 8192, \"origin\": \"tank/z/" Z
 	    "/a@zhyve-" Z "-b\"}}");
-	tap_check_str(listed(p, Z), "a 8192; b 8192 half; ");
-	tap_check_int(make(p, Z, "b", 0, V("a")), 0);
-	tap_check_str(listed(p, Z), "a 8192; b 8192; ");
+	tap_check_str(vol_listed(p, Z), "a 8192; b 8192 half; ");
+	tap_check_int(vol_make(p, Z, "b", 0, V("a")), 0);
+	tap_check_str(vol_listed(p, Z), "a 8192; b 8192; ");
 	volume_pools_close(p);
 }
 
@@ -278,37 +202,42 @@ history(void)
 {
 	struct volume_pools *p = world();
 	struct snapshot *s = NULL;
+	struct snapshot_list l;
 
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -ENOENT);
-	tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
-	tap_check(mkdir(at("tank/z/" Z "/config"), 0700) == 0);
-	tap_check(mkdir(at("tank/z/" Z "/logs"), 0700) == 0);
-	put("tank/z/" Z "/config/m", "one");
-	put("tank/z/" Z "/logs/l", "then");
+	tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
+	tap_check(mkdir(store_at("tank/z/" Z "/config"), 0700) == 0);
+	tap_check(mkdir(store_at("tank/z/" Z "/logs"), 0700) == 0);
+	store_write(store_at("tank/z/" Z "/config/m"), "one");
+	store_write(store_at("tank/z/" Z "/logs/l"), "then");
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -EEXIST);
-	tap_check_int(make(p, Z, "b", 8192, NULL), 0);
-	put("tank/z/" Z "/config/m", "two");
-	put("tank/z/" Z "/logs/l", "later");
+	tap_check_int(vol_make(p, Z, "b", 8192, NULL), 0);
+	store_write(store_at("tank/z/" Z "/config/m"), "two");
+	store_write(store_at("tank/z/" Z "/logs/l"), "later");
 	/* zfs knows no '%' in names */
 	tap_check_int(snapshot_create(p, "zones", Z, "a:%.-_", &err), 0);
 	tap_check_int(snapshot_begin(p, "zones", Z, "not", &s, &err), 0);
 	tap_check_int(snapshot_take(s, &err), 0);
 	tap_check_int(snapshot_end(s, false, &err), 0);
+	tap_check_str(vol_snapshots(p, Z), "s1 a:%.-_ ");
+	tap_check_int(snapshot_list(p, "zones", Z, &l, &err), 0);
 	/* each as big as its parts together */
-	tap_check_str(snapshots(p, Z), "s1 154; a:%.-_ 231; ");
+	tap_check_u64(l.v[0].used, 154);
+	tap_check_u64(l.v[1].used, 231);
+	snapshot_list_free(&l);
 	tap_check_int(
 	    snapshot_rollback(p, "zones", Z, "nothing", &err), -ENOENT);
 	tap_check_str(
 	    err.text, "zone " Z " has no snapshot 'nothing' in pool 'zones'");
-	tap_check_str(listed(p, Z), "a 1048576; b 8192; ");
+	tap_check_str(vol_listed(p, Z), "a 1048576; b 8192; ");
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s1", &err), 0);
-	tap_check_str(snapshots(p, Z), "s1 154; ");
+	tap_check_str(vol_snapshots(p, Z), "s1 ");
 	/* it came after the snapshot */
-	tap_check_str(listed(p, Z), "a 1048576; ");
-	tap_check_str(store_text(at("tank/z/" Z "/config/m")), "one");
-	tap_check_str(store_text(at("tank/z/" Z "/logs/l")), "later");
-	tap_check(access(at("tank/z/" Z ".new"), F_OK) != 0);
+	tap_check_str(vol_listed(p, Z), "a 1048576; ");
+	tap_check_str(store_text(store_at("tank/z/" Z "/config/m")), "one");
+	tap_check_str(store_text(store_at("tank/z/" Z "/logs/l")), "later");
+	tap_check(access(store_at("tank/z/" Z ".new"), F_OK) != 0);
 	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), 0);
 	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), -ENOENT);
 	tap_check_str(
@@ -325,14 +254,14 @@ missing_part(void)
 {
 	struct volume_pools *p = world();
 
-	tap_check_int(make(p, Z, "a", 8192, NULL), 0);
-	tap_check_int(make(p, Z, "b", 8192, NULL), 0);
+	tap_check_int(vol_make(p, Z, "a", 8192, NULL), 0);
+	tap_check_int(vol_make(p, Z, "b", 8192, NULL), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s", &err), 0);
 	tap_check(system("zfs destroy tank/z/" Z "/b@vmsnap-s") == 0);
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s", &err), -EIO);
 	tap_check_str(err.text,
 	    "zvol tank/z/" Z "/b is older than snapshot 's', and not in it");
-	tap_check_str(listed(p, Z), "a 8192; b 8192; ");
+	tap_check_str(vol_listed(p, Z), "a 8192; b 8192; ");
 	volume_pools_close(p);
 }
 

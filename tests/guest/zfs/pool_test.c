@@ -18,27 +18,10 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "store/volume.h"
-#include "store_util.h"
 #include "tap.h"
+#include "volume_util.h"
 
-#define Z "1d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
-#define Y "2d5b8e7c-c004-4f69-bf0c-c98918e35bd5"
-#define V(name) "/dev/zvol/rdsk/zones/" Z "/" name
-#define W(name) "/dev/zvol/rdsk/zones/" Y "/" name
-
-static char root[256], zpool[64];
-static struct error err;
-
-static const char *
-at(const char *rest)
-{
-	static char path[8][512];
-	static unsigned n;
-
-	n++;
-	return store_path(path[n % 8], sizeof(path[0]), rest);
-}
+static char zpool[64];
 
 /* Its output, blanks for ends of lines. */
 static const char *
@@ -78,8 +61,8 @@ nothing_left(void)
 	tap_check_str(zfs("list -H -o name -t all -r $z"), want);
 	tap_check_str(
 	    said("udevadm settle; ls -A /dev/zvol/*/z 2>/dev/null"), "");
-	snprintf(
-	    want, sizeof(want), "find %s/%s -mindepth 2 2>&1", root, zpool);
+	snprintf(want, sizeof(want), "find %s/%s -mindepth 2 2>&1",
+	    tap_tmpdir(), zpool);
 	tap_check_str(said(want), "");
 }
 
@@ -87,19 +70,18 @@ static struct volume_pools *
 world(void)
 {
 	struct volume_pools *pools = NULL;
-	char command[2048];
+	char command[1024], text[128];
 
 	if (getenv("ZHYVE_ZPOOL") == NULL)
 		tap_skip("ZHYVE_ZPOOL names no pool of ZFS to test with");
 	snprintf(zpool, sizeof(zpool), "%s", getenv("ZHYVE_ZPOOL"));
-	snprintf(root, sizeof(root), "%s", tap_tmpdir());
 	snprintf(command, sizeof(command),
-	    "mkdir -p %s/etc/zones && echo 'zones zfs %s/z' >%s/etc/zones/pools"
-	    " && mkdir -p %s/%s/z && zfs create -o mountpoint=none %s/z",
-	    root, zpool, root, root, zpool, zpool);
+	    "mkdir -p %s/%s/z && zfs create -o mountpoint=none %s/z",
+	    tap_tmpdir(), zpool, zpool);
 	(void)zfs("destroy -r $z");
 	tap_check_int(system(command), 0);
-	tap_check_int(volume_pools_open(root, &pools, &err), 0);
+	snprintf(text, sizeof(text), "zones zfs %s/z\n", zpool);
+	tap_check_int(vol_open(text, &pools), 0);
 	return pools;
 }
 
@@ -112,31 +94,6 @@ end(struct volume_pools *p)
 	volume_pools_close(p);
 }
 
-static int
-make(struct volume_pools *p, const char *zone, const char *name, uint64_t size,
-    const char *origin)
-{
-	const struct volume_spec s = { .pool = "zones",
-		.zone = zone,
-		.name = name,
-		.size = size,
-		.origin = origin };
-
-	return volume_create(p, &s, &err);
-}
-
-static const char *
-host(struct volume_pools *p, const char *conf)
-{
-	static char path[8][512];
-	static unsigned n;
-
-	n++;
-	tap_check_int(
-	    volume_path(p, conf, path[n % 8], sizeof(path[0]), &err), 0);
-	return path[n % 8];
-}
-
 static uint64_t
 device_size(const char *path)
 {
@@ -147,39 +104,6 @@ device_size(const char *path)
 	tap_check(ioctl(fd, BLKGETSIZE64, &size) == 0);
 	close(fd);
 	return size;
-}
-
-static const char *
-listed(struct volume_pools *p, const char *zone)
-{
-	static char text[2048];
-	struct volume_list l;
-	size_t n = 0;
-
-	text[0] = '\0';
-	tap_check_int(volume_list(p, "zones", zone, &l, &err), 0);
-	for (size_t i = 0; i < l.n; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %ju%s; ",
-		    l.v[i].conf_path + strlen(V("")), (uintmax_t)l.v[i].size,
-		    l.v[i].half ? " half" : "");
-	volume_list_free(&l);
-	return text;
-}
-
-static const char *
-snapshots(struct volume_pools *p, const char *zone)
-{
-	static char text[1024];
-	struct snapshot_list l;
-	size_t n = 0;
-
-	text[0] = '\0';
-	tap_check_int(snapshot_list(p, "zones", zone, &l, &err), 0);
-	for (size_t i = 0; i < l.n; i++)
-		n += (size_t)snprintf(
-		    text + n, sizeof(text) - n, "%s ", l.v[i].name);
-	snapshot_list_free(&l);
-	return text;
 }
 
 /* Do the first n bytes of both say the same? */
@@ -226,30 +150,30 @@ life(void)
 	char path[512];
 	struct stat st;
 
-	tap_check_int(make(p, Z, "disk0", 1 << 20, NULL), 0);
+	tap_check_int(vol_make(p, Z, "disk0", 1 << 20, NULL), 0);
 	/* its device is there at once, by a path that is no link */
-	tap_check_u64(device_size(host(p, V("disk0"))), 1 << 20);
-	tap_check_int(make(p, Z, "disk0", 1 << 20, NULL), -EEXIST);
-	tap_check_int(make(p, Z, "disk1", 512, NULL), 0);
-	tap_check_str(listed(p, Z), "disk0 1048576; disk1 8192; ");
+	tap_check_u64(device_size(vol_host(p, V("disk0"))), 1 << 20);
+	tap_check_int(vol_make(p, Z, "disk0", 1 << 20, NULL), -EEXIST);
+	tap_check_int(vol_make(p, Z, "disk1", 512, NULL), 0);
+	tap_check_str(vol_listed(p, Z), "disk0 1048576; disk1 8192; ");
 	tap_check_int(volume_resize(p, V("disk0"), 2 << 20, false, &err), 0);
-	tap_check_u64(device_size(host(p, V("disk0"))), 2 << 20);
+	tap_check_u64(device_size(vol_host(p, V("disk0"))), 2 << 20);
 	tap_check_int(
 	    volume_resize(p, V("disk0"), 1 << 20, false, &err), -EPERM);
 	/* zfs takes multiples of 8 KiB */
 	tap_check_int(volume_resize(p, V("disk1"), 10240, false, &err), 0);
-	tap_check_str(listed(p, Z), "disk0 2097152; disk1 16384; ");
+	tap_check_str(vol_listed(p, Z), "disk0 2097152; disk1 16384; ");
 	tap_check_int(volume_resize(p, V("disk0"), 1 << 20, true, &err), 0);
 	tap_check_int(volume_stat(p, V("disk0"), &info, &err), 0);
 	tap_check_u64(info.size, 1 << 20);
-	snprintf(path, sizeof(path), "%s/%s/z/" Z, root, zpool);
+	snprintf(path, sizeof(path), "%s/%s/z/" Z, tap_tmpdir(), zpool);
 	tap_check(stat(path, &st) == 0 && (st.st_mode & 07777) == 0700);
 	tap_check_int(volume_remove(p, V("disk0"), &err), 0);
 	tap_check_int(volume_remove(p, V("disk0"), &err), -ENOENT);
-	tap_check_str(listed(p, Z), "disk1 16384; ");
+	tap_check_str(vol_listed(p, Z), "disk1 16384; ");
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
-	tap_check_str(listed(p, Z), "");
+	tap_check_str(vol_listed(p, Z), "");
 	end(p);
 }
 
@@ -281,7 +205,7 @@ properties(void)
 	s.name = "e";
 	tap_check(volume_create(p, &s, &err) < 0);
 	tap_check_has(err.text, "compression");
-	tap_check_str(listed(p, Y), "c 8388608; ");
+	tap_check_str(vol_listed(p, Y), "c 8388608; ");
 	end(p);
 }
 
@@ -291,27 +215,28 @@ copies(void)
 	struct volume_pools *p = world();
 	struct volume_info info;
 
-	store_fill(at("image"), 0, 70000, 1);
-	store_fill(at("image"), 9 << 20, 70000, 2);
-	tap_check(truncate(at("image"), 12 << 20) == 0);
-	tap_check_int(make(p, Z, "disk0", 0, at("image")), 0);
-	tap_check(same(at("image"), host(p, V("disk0")), 12 << 20));
+	store_fill(store_at("image"), 0, 70000, 1);
+	store_fill(store_at("image"), 9 << 20, 70000, 2);
+	tap_check(truncate(store_at("image"), 12 << 20) == 0);
+	tap_check_int(vol_make(p, Z, "disk0", 0, store_at("image")), 0);
+	tap_check(same(store_at("image"), vol_host(p, V("disk0")), 12 << 20));
 	tap_check_int(volume_stat(p, V("disk0"), &info, &err), 0);
 	tap_check_u64(info.size, 12 << 20);
 	tap_check(info.used < 2 << 20);
-	tap_check_int(make(p, Y, "disk1", 16 << 20, V("disk0")), 0);
-	tap_check_u64(device_size(host(p, W("disk1"))), 16 << 20);
-	tap_check(same(at("image"), host(p, W("disk1")), 12 << 20));
+	tap_check_int(vol_make(p, Y, "disk1", 16 << 20, V("disk0")), 0);
+	tap_check_u64(device_size(vol_host(p, W("disk1"))), 16 << 20);
+	tap_check(same(store_at("image"), vol_host(p, W("disk1")), 12 << 20));
 	tap_check_str(
 	    zfs("get -H -o value origin $z/" Y "/disk1 | sed 's/.*@//'"),
 	    "zhyve-" Y "-disk1 ");
-	tap_check_int(make(p, Y, "disk2", 1 << 20, at("image")), -EFBIG);
-	tap_check_int(make(p, Y, "disk2", 1 << 20, V("disk0")), -EFBIG);
+	tap_check_int(
+	    vol_make(p, Y, "disk2", 1 << 20, store_at("image")), -EFBIG);
+	tap_check_int(vol_make(p, Y, "disk2", 1 << 20, V("disk0")), -EFBIG);
 	tap_check_has(err.text,
 	    "disk0 has 12582912 bytes, the volume is to have 1048576");
-	mark(host(p, V("disk0")), '!');
-	tap_check(same(at("image"), host(p, W("disk1")), 12 << 20));
-	tap_check_str(listed(p, Y), "disk1 16777216; ");
+	mark(vol_host(p, V("disk0")), '!');
+	tap_check(same(store_at("image"), vol_host(p, W("disk1")), 12 << 20));
+	tap_check_str(vol_listed(p, Y), "disk1 16777216; ");
 	end(p);
 }
 
@@ -321,24 +246,24 @@ clones(void)
 {
 	struct volume_pools *p = world();
 
-	store_fill(at("image"), 0, 1 << 20, 1);
-	tap_check_int(make(p, Z, "a", 0, at("image")), 0);
+	store_fill(store_at("image"), 0, 1 << 20, 1);
+	tap_check_int(vol_make(p, Z, "a", 0, store_at("image")), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
-	tap_check_int(make(p, Y, "b", 0, V("a")), 0);
+	tap_check_int(vol_make(p, Y, "b", 0, V("a")), 0);
 	tap_check_int(snapshot_create(p, "zones", Y, "s1", &err), 0);
-	tap_check_int(make(p, Y, "c", 0, V("a")), 0);
-	tap_check_int(make(p, Z, "own", 0, V("a")), 0);
-	tap_check_int(make(p, Y, "d", 0, W("b")), 0);
+	tap_check_int(vol_make(p, Y, "c", 0, V("a")), 0);
+	tap_check_int(vol_make(p, Z, "own", 0, V("a")), 0);
+	tap_check_int(vol_make(p, Y, "d", 0, W("b")), 0);
 	tap_check_int(volume_remove(p, V("a"), &err), 0);
 	tap_check_int(volume_zone_remove(p, "zones", Z, &err), 0);
-	tap_check_str(listed(p, Y), "b 1048576; c 1048576; d 1048576; ");
-	tap_check(same(at("image"), host(p, W("b")), 1 << 20));
-	tap_check(same(at("image"), host(p, W("c")), 1 << 20));
-	tap_check(same(at("image"), host(p, W("d")), 1 << 20));
-	tap_check_str(snapshots(p, Y), "s1 ");
+	tap_check_str(vol_listed(p, Y), "b 1048576; c 1048576; d 1048576; ");
+	tap_check(same(store_at("image"), vol_host(p, W("b")), 1 << 20));
+	tap_check(same(store_at("image"), vol_host(p, W("c")), 1 << 20));
+	tap_check(same(store_at("image"), vol_host(p, W("d")), 1 << 20));
+	tap_check_str(vol_snapshots(p, Y), "s1 ");
 	tap_check_int(volume_remove(p, W("b"), &err), 0);
 	tap_check_int(volume_remove(p, W("d"), &err), 0);
-	tap_check(same(at("image"), host(p, W("c")), 1 << 20));
+	tap_check(same(store_at("image"), vol_host(p, W("c")), 1 << 20));
 	tap_check_str(zfs("list -H -o name -t snapshot -r $z/" Y "/c"), "");
 	end(p);
 }
@@ -351,7 +276,7 @@ full(void)
 		.refreservation = INT64_C(1) << 40 };
 
 	tap_check_int(volume_create(p, &s, &err), -ENOSPC);
-	tap_check_str(listed(p, Z), "");
+	tap_check_str(vol_listed(p, Z), "");
 	s.refreservation = 0;
 	tap_check_int(volume_create(p, &s, &err), 0);
 	end(p);
@@ -365,8 +290,8 @@ busy(void)
 	const char *device;
 	pid_t pid;
 
-	tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
-	device = host(p, V("a"));
+	tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
+	device = vol_host(p, V("a"));
 	pid = fork();
 	tap_check(pid >= 0);
 	if (pid == 0) {
@@ -377,20 +302,20 @@ busy(void)
 	usleep(200000);
 	tap_check_int(volume_remove(p, V("a"), &err), 0);
 	tap_check(waitpid(pid, NULL, 0) == pid);
-	tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
-	device = host(p, V("a"));
+	tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
+	device = vol_host(p, V("a"));
 	pid = open(device, O_RDONLY | O_CLOEXEC);
 	tap_check(pid >= 0);
 	tap_check_int(volume_remove(p, V("a"), &err), -EBUSY);
 	tap_check_has(err.text, "dataset is busy");
 	close(pid);
-	tap_check_str(listed(p, Z), "a 1048576; ");
+	tap_check_str(vol_listed(p, Z), "a 1048576; ");
 	/* written to, and gone at once, over and over */
 	for (int i = 0; i < 8; i++) {
-		mark(host(p, V("a")), 'x');
+		mark(vol_host(p, V("a")), 'x');
 		tap_check_int(volume_remove(p, V("a"), &err), 0);
-		tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
-		tap_check_int(marked(host(p, V("a"))), 0);
+		tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
+		tap_check_int(marked(vol_host(p, V("a"))), 0);
 	}
 	end(p);
 }
@@ -412,10 +337,12 @@ many_at_once(void)
 			continue;
 		snprintf(name, sizeof(name), "d%d", k);
 		volume_conf_path("zones", Z, name, conf, sizeof(conf));
-		store_fill(at(name), 0, 1 << 20, (unsigned)k + 1);
+		store_fill(store_at(name), 0, 1 << 20, (unsigned)k + 1);
 		for (int i = 0; i < 3; i++) {
-			tap_check_int(make(p, Z, name, 0, at(name)), 0);
-			tap_check(same(at(name), host(p, conf), 1 << 20));
+			tap_check_int(
+			    vol_make(p, Z, name, 0, store_at(name)), 0);
+			tap_check(
+			    same(store_at(name), vol_host(p, conf), 1 << 20));
 			if (i < 2)
 				tap_check_int(volume_remove(p, conf, &err), 0);
 		}
@@ -425,8 +352,8 @@ many_at_once(void)
 		tap_check(waitpid(pid[k], &status, 0) == pid[k]);
 		tap_check_int(status, 0);
 	}
-	tap_check_str(
-	    listed(p, Z), "d0 1048576; d1 1048576; d2 1048576; d3 1048576; ");
+	tap_check_str(vol_listed(p, Z),
+	    "d0 1048576; d1 1048576; d2 1048576; d3 1048576; ");
 	end(p);
 }
 
@@ -440,28 +367,30 @@ killed(void)
 
 	/* what zfs was doing goes on, and is waited for here */
 	tap_check(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
-	store_fill(at("image"), 0, 4 << 20, 1);
+	store_fill(store_at("image"), 0, 4 << 20, 1);
 	for (int i = 0; i < 6; i++) {
 		struct timespec wait = { 0, i * 60000000 };
 
 		pid = fork();
 		tap_check(pid >= 0);
 		if (pid == 0)
-			_exit(make(p, Z, "d", 0, at("image")) == 0 ? 0 : 1);
+			_exit(vol_make(p, Z, "d", 0, store_at("image")) == 0
+				? 0
+				: 1);
 		nanosleep(&wait, NULL);
 		kill(pid, SIGKILL);
 		while (waitpid(-1, NULL, 0) > 0)
 			continue;
-		snprintf(text, sizeof(text), "%s", listed(p, Z));
+		snprintf(text, sizeof(text), "%s", vol_listed(p, Z));
 		if (strcmp(text, "d 4194304; ") == 0)
 			tap_check_int(volume_remove(p, V("d"), &err), 0);
 		else
 			tap_check(text[0] == '\0' ||
 			    strcmp(text, "d 4194304 half; ") == 0);
 	}
-	tap_check_int(make(p, Z, "d", 0, at("image")), 0);
-	tap_check(same(at("image"), host(p, V("d")), 4 << 20));
-	tap_check_str(listed(p, Z), "d 4194304; ");
+	tap_check_int(vol_make(p, Z, "d", 0, store_at("image")), 0);
+	tap_check(same(store_at("image"), vol_host(p, V("d")), 4 << 20));
+	tap_check_str(vol_listed(p, Z), "d 4194304; ");
 	end(p);
 }
 
@@ -474,16 +403,9 @@ place(const char *rest)
 	static unsigned n;
 
 	n++;
-	snprintf(path[n % 4], sizeof(path[0]), "%s/%s/z/" Z "/%s", root, zpool,
-	    rest);
+	snprintf(path[n % 4], sizeof(path[0]), "%s/%s/z/" Z "/%s", tap_tmpdir(),
+	    zpool, rest);
 	return path[n % 4];
-}
-
-static void
-write_text(const char *path, const char *text)
-{
-	unlink(path);
-	store_put(path, 0, text, strlen(text));
 }
 
 static void
@@ -493,48 +415,48 @@ history(void)
 	struct snapshot_list l;
 
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -ENOENT);
-	tap_check_int(make(p, Z, "disk0", 1 << 20, NULL), 0);
+	tap_check_int(vol_make(p, Z, "disk0", 1 << 20, NULL), 0);
 	tap_check(mkdir(place("config"), 0700) == 0);
 	tap_check(mkdir(place("logs"), 0700) == 0);
-	write_text(place("config/metadata.json"), "one");
-	write_text(place("logs/platform.log"), "then");
-	mark(host(p, V("disk0")), '1');
+	store_write(place("config/metadata.json"), "one");
+	store_write(place("logs/platform.log"), "then");
+	mark(vol_host(p, V("disk0")), '1');
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), -EEXIST);
-	tap_check_int(make(p, Z, "disk1", 8192, NULL), 0);
-	write_text(place("config/metadata.json"), "two");
-	write_text(place("logs/platform.log"), "later");
-	mark(host(p, V("disk0")), '2');
+	tap_check_int(vol_make(p, Z, "disk1", 8192, NULL), 0);
+	store_write(place("config/metadata.json"), "two");
+	store_write(place("logs/platform.log"), "later");
+	mark(vol_host(p, V("disk0")), '2');
 	tap_check_int(snapshot_create(p, "zones", Z, "100%", &err), 0);
-	mark(host(p, V("disk0")), '3');
+	mark(vol_host(p, V("disk0")), '3');
 	tap_check_int(snapshot_create(p, "zones", Z, "s0", &err), 0);
-	tap_check_str(snapshots(p, Z), "s1 100% s0 ");
+	tap_check_str(vol_snapshots(p, Z), "s1 100% s0 ");
 	tap_check_int(
 	    snapshot_rollback(p, "zones", Z, "nothing", &err), -ENOENT);
 	tap_check_str(
 	    err.text, "zone " Z " has no snapshot 'nothing' in pool 'zones'");
-	tap_check_str(listed(p, Z), "disk0 1048576; disk1 8192; ");
+	tap_check_str(vol_listed(p, Z), "disk0 1048576; disk1 8192; ");
 	tap_check_int(snapshot_rollback(p, "zones", Z, "100%", &err), 0);
-	tap_check_str(snapshots(p, Z), "s1 100% ");
-	tap_check_int(marked(host(p, V("disk0"))), '2');
+	tap_check_str(vol_snapshots(p, Z), "s1 100% ");
+	tap_check_int(marked(vol_host(p, V("disk0"))), '2');
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s1", &err), 0);
-	tap_check_str(snapshots(p, Z), "s1 ");
+	tap_check_str(vol_snapshots(p, Z), "s1 ");
 	/* it came after the snapshot */
-	tap_check_str(listed(p, Z), "disk0 1048576; ");
-	tap_check_int(marked(host(p, V("disk0"))), '1');
+	tap_check_str(vol_listed(p, Z), "disk0 1048576; ");
+	tap_check_int(marked(vol_host(p, V("disk0"))), '1');
 	tap_check_str(store_text(place("config/metadata.json")), "one");
 	tap_check_str(store_text(place("logs/platform.log")), "later");
 	tap_check_int(snapshot_list(p, "zones", Z, &l, &err), 0);
 	tap_check(l.n == 1 && l.v[0].created > 1700000000);
 	snapshot_list_free(&l);
-	mark(host(p, V("disk0")), '4');
+	mark(vol_host(p, V("disk0")), '4');
 	tap_check_int(snapshot_rollback(p, "zones", Z, "s1", &err), 0);
-	tap_check_int(marked(host(p, V("disk0"))), '1');
+	tap_check_int(marked(vol_host(p, V("disk0"))), '1');
 	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), 0);
 	tap_check_int(snapshot_delete(p, "zones", Z, "s1", &err), -ENOENT);
 	tap_check_str(
 	    err.text, "zone " Z " has no snapshot 's1' in pool 'zones'");
-	tap_check_str(snapshots(p, Z), "");
+	tap_check_str(vol_snapshots(p, Z), "");
 	tap_check_int(snapshot_create(p, "zones", Z, "s1", &err), 0);
 	end(p);
 }
@@ -545,13 +467,13 @@ missing_part(void)
 {
 	struct volume_pools *p = world();
 
-	tap_check_int(make(p, Z, "a", 1 << 20, NULL), 0);
-	tap_check_int(make(p, Z, "b", 1 << 20, NULL), 0);
+	tap_check_int(vol_make(p, Z, "a", 1 << 20, NULL), 0);
+	tap_check_int(vol_make(p, Z, "b", 1 << 20, NULL), 0);
 	tap_check_int(snapshot_create(p, "zones", Z, "s", &err), 0);
 	tap_check_str(zfs("destroy $z/" Z "/b@vmsnap-s"), "");
 	tap_check(snapshot_rollback(p, "zones", Z, "s", &err) < 0);
 	tap_check_has(err.text, "is older than snapshot 's', and not in it");
-	tap_check_str(listed(p, Z), "a 1048576; b 1048576; ");
+	tap_check_str(vol_listed(p, Z), "a 1048576; b 1048576; ");
 	end(p);
 }
 

@@ -14,13 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "attempt.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "tap.h"
@@ -37,28 +37,22 @@ spec_of(const char *limitpriv)
 	return spec;
 }
 
-/* A child's wait status: locked in a role, then fn's value. */
-static int
-locked(enum lock_role role, const char *limitpriv, int (*fn)(void))
-{
-	struct lock_spec spec = spec_of(limitpriv);
-	int status = -1;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (lock_calls(LOCK_PROCESS, &spec, NULL) != 0 ||
-		    (role != LOCK_PROCESS && lock_calls(role, NULL, NULL) != 0))
-			_exit(99);
-		_exit(fn());
-	}
-	tap_check_int(waitpid(pid, &status, 0), pid);
-	return status;
-}
+struct locked {
+	enum lock_role role;
+	const char *limitpriv;
+};
 
 static int
-result(long r)
+lock(const void *arg)
 {
-	return r == -1 ? errno : 0;
+	const struct locked *l = arg;
+	struct lock_spec spec = spec_of(l->limitpriv);
+
+	return lock_calls(LOCK_PROCESS, &spec, NULL) != 0 ||
+		(l->role != LOCK_PROCESS &&
+		    lock_calls(l->role, NULL, NULL) != 0)
+	    ? 99
+	    : 0;
 }
 
 static int disk = -1; /* a file that was open before */
@@ -78,60 +72,27 @@ open_disk(void)
 static int
 try_open(void)
 {
-	return result(open("/etc/passwd", O_RDONLY));
-}
-static int
-try_exec(void)
-{
-	char *argv[] = { (char *)"true", NULL };
-
-	return result(execv("/bin/true", argv));
-}
-static int
-try_fork(void)
-{
-	return result(syscall(SYS_fork));
+	return attempt_result(open("/etc/passwd", O_RDONLY));
 }
 static int
 try_clone_process(void)
 {
-	return result(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+	return attempt_result(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
 }
 static int
 try_clone3(void)
 {
-	return result(syscall(SYS_clone3, NULL, 0));
-}
-static int
-try_socket(void)
-{
-	return result(socket(AF_INET, SOCK_STREAM, 0));
-}
-static int
-try_unix(void)
-{
-	return result(socket(AF_UNIX, SOCK_STREAM, 0));
-}
-static int
-try_ptrace(void)
-{
-	return result(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
-}
-static int
-try_exec_memory(void)
-{
-	return result((long)mmap(NULL, 4096, PROT_READ | PROT_EXEC,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	return attempt_result(syscall(SYS_clone3, NULL, 0));
 }
 static int
 try_kill_other(void)
 {
-	return result(syscall(SYS_tgkill, getppid(), getppid(), 0));
+	return attempt_result(syscall(SYS_tgkill, getppid(), getppid(), 0));
 }
 static int
 try_kill_self(void)
 {
-	return result(syscall(SYS_tgkill, getpid(), gettid(), 0));
+	return attempt_result(syscall(SYS_tgkill, getpid(), gettid(), 0));
 }
 static int
 try_memory(void)
@@ -151,43 +112,44 @@ try_read(void)
 {
 	char c;
 
-	return result(pread(disk, &c, 1, 0));
+	return attempt_result(pread(disk, &c, 1, 0));
 }
 static int
 try_write(void)
 {
-	return result(pwrite(disk, "x", 1, 0));
+	return attempt_result(pwrite(disk, "x", 1, 0));
 }
 static int
 try_ioctl(void)
 {
-	return result(syscall(SYS_ioctl, disk, 0xdeadbeef, 0));
+	return attempt_result(syscall(SYS_ioctl, disk, 0xdeadbeef, 0));
 }
 static int
 try_kvm_run(void)
 {
-	return result(syscall(SYS_ioctl, disk, 0xae80, 0));
+	return attempt_result(syscall(SYS_ioctl, disk, 0xae80, 0));
 }
 static int
 try_kvm_create(void)
 {
-	return result(syscall(SYS_ioctl, disk, 0xae01, 0));
+	return attempt_result(syscall(SYS_ioctl, disk, 0xae01, 0));
 }
 /* The command is 32 bits wide: a high half must not get past the rows. */
 static int
 try_ioctl_high(void)
 {
-	return result(syscall(SYS_ioctl, disk, 0xffffffff0000ae01, 0));
+	return attempt_result(syscall(SYS_ioctl, disk, 0xffffffff0000ae01, 0));
 }
 static int
 try_uring(void)
 {
-	return result(syscall(425, 1, NULL)); /* io_uring_setup */
+	return attempt_result(syscall(425, 1, NULL)); /* io_uring_setup */
 }
 static int
 try_filter_listener(void)
 {
-	return result(syscall(SYS_seccomp, 1, 8, NULL)); /* EFAULT at most */
+	return attempt_result(
+	    syscall(SYS_seccomp, 1, 8, NULL)); /* EFAULT at most */
 }
 static int
 try_isatty(void)
@@ -206,7 +168,7 @@ try_int80(void)
 static int
 try_x32(void)
 {
-	return result(syscall(0x40000000 + SYS_getpid));
+	return attempt_result(syscall(0x40000000 + SYS_getpid));
 }
 static int
 try_log(void)
@@ -237,7 +199,6 @@ try_thread(void)
 #define P LOCK_PROCESS
 #define V LOCK_VCPU
 #define D LOCK_IO
-#define KILLED (-SIGSYS)
 #define NOWRITE "basic,-file_write"
 #define NOREAD "basic,-file_read"
 
@@ -250,18 +211,18 @@ static const struct {
 } attempts[] = {
 	{ "open", P, NULL, try_open, EPERM },
 	{ "open", V, NULL, try_open, EPERM },
-	{ "exec", P, NULL, try_exec, KILLED },
-	{ "exec", V, NULL, try_exec, KILLED },
-	{ "fork", P, NULL, try_fork, KILLED },
-	{ "fork held", P, "basic,proc_fork", try_fork, KILLED },
+	{ "exec", P, NULL, attempt_exec, KILLED },
+	{ "exec", V, NULL, attempt_exec, KILLED },
+	{ "fork", P, NULL, attempt_fork, KILLED },
+	{ "fork held", P, "basic,proc_fork", attempt_fork, KILLED },
 	{ "clone", P, NULL, try_clone_process, KILLED },
 	{ "clone3", P, NULL, try_clone3, ENOSYS },
 	{ "clone3", D, NULL, try_clone3, ENOSYS },
-	{ "socket", P, NULL, try_socket, KILLED },
-	{ "unix socket", P, NULL, try_unix, KILLED },
-	{ "ptrace", P, NULL, try_ptrace, KILLED },
-	{ "PROT_EXEC", P, NULL, try_exec_memory, KILLED },
-	{ "PROT_EXEC", V, NULL, try_exec_memory, KILLED },
+	{ "socket", P, NULL, attempt_inet, KILLED },
+	{ "unix socket", P, NULL, attempt_unix, KILLED },
+	{ "ptrace", P, NULL, attempt_ptrace, KILLED },
+	{ "PROT_EXEC", P, NULL, attempt_exec_memory, KILLED },
+	{ "PROT_EXEC", V, NULL, attempt_exec_memory, KILLED },
 	{ "signal to another", P, NULL, try_kill_other, KILLED },
 	{ "signal to itself", P, NULL, try_kill_self, 0 },
 	{ "signal to itself", V, NULL, try_kill_self, 0 },
@@ -300,13 +261,11 @@ calls(void)
 	disk = open_disk();
 	log_setup(disk, LOG_HUMAN, LOG_INFO);
 	for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
-		int status =
-		    locked(attempts[i].role, attempts[i].privs, attempts[i].fn);
+		const struct locked l = { attempts[i].role, attempts[i].privs };
 
 		tap_context("%zu: %s", i, attempts[i].name);
-		tap_check_int(WIFSIGNALED(status) ? -WTERMSIG(status)
-						  : WEXITSTATUS(status),
-		    attempts[i].want);
+		tap_check_int(
+		    attempt_made(lock, &l, attempts[i].fn), attempts[i].want);
 	}
 	close(disk);
 }

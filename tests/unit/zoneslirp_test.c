@@ -11,14 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "attempt.h"
 #include "base/sanitize.h"
 #include "base/str.h"
 #include "tap.h"
@@ -30,15 +29,9 @@ static int listener = -1; /* on loopback, made before; see port */
 static uint16_t port;
 
 static int
-result(long r)
-{
-	return r == -1 ? errno : 0;
-}
-
-static int
 opens(const char *path, int flags)
 {
-	return result(open(path, flags));
+	return attempt_result(open(path, flags));
 }
 static int
 try_passwd(void)
@@ -68,70 +61,39 @@ try_resolver_write(void)
 static int
 try_create(void)
 {
-	return result(open("/tmp/zoneslirp.new", O_RDONLY | O_CREAT, 0600));
-}
-static int
-try_exec(void)
-{
-	char *argv[] = { (char *)"true", NULL };
-
-	return result(execv("/bin/true", argv));
-}
-static int
-try_fork(void)
-{
-	return result(syscall(SYS_fork));
+	return attempt_result(
+	    open("/tmp/zoneslirp.new", O_RDONLY | O_CREAT, 0600));
 }
 static int
 try_thread(void)
 {
-	return result(syscall(SYS_clone, CLONE_VM | SIGCHLD, 0, 0, 0, 0));
+	return attempt_result(
+	    syscall(SYS_clone, CLONE_VM | SIGCHLD, 0, 0, 0, 0));
 }
 static int
 try_kill(void)
 {
-	return result(kill(getppid(), 0));
-}
-static int
-try_ptrace(void)
-{
-	return result(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
-}
-static int
-try_setuid(void)
-{
-	return result(setresuid(0, 0, 0));
-}
-static int
-try_exec_memory(void)
-{
-	return result((long)mmap(NULL, 4096, PROT_READ | PROT_EXEC,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
-static int
-try_unix(void)
-{
-	return result(socket(AF_UNIX, SOCK_STREAM, 0));
+	return attempt_result(kill(getppid(), 0));
 }
 static int
 try_netlink(void)
 {
-	return result(socket(AF_NETLINK, SOCK_RAW, 0));
+	return attempt_result(socket(AF_NETLINK, SOCK_RAW, 0));
 }
 static int
 try_packet(void)
 {
-	return result(socket(AF_PACKET, SOCK_RAW, 0));
+	return attempt_result(socket(AF_PACKET, SOCK_RAW, 0));
 }
 static int
 try_raw(void)
 {
-	return result(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+	return attempt_result(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
 }
 static int
 try_low_socket(void)
 {
-	return result(
+	return attempt_result(
 	    syscall(SYS_socket, AF_UNIX | 0xffffffff00000000, SOCK_STREAM, 0));
 }
 static int
@@ -139,13 +101,13 @@ try_bind(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
 
-	return result(bind(
+	return attempt_result(bind(
 	    socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof(a)));
 }
 static int
 try_listen(void)
 {
-	return result(listen(socket(AF_INET, SOCK_STREAM, 0), 1));
+	return attempt_result(listen(socket(AF_INET, SOCK_STREAM, 0), 1));
 }
 static int
 try_connect(void)
@@ -154,14 +116,14 @@ try_connect(void)
 		.sin_port = htons(port) };
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return result(connect(
+	return attempt_result(connect(
 	    socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof(a)));
 }
 static int
 try_accept(void)
 {
 	fcntl(listener, F_SETFL, O_NONBLOCK);
-	return result(accept(listener, NULL, NULL));
+	return attempt_result(accept(listener, NULL, NULL));
 }
 static int
 try_udp(void)
@@ -171,17 +133,18 @@ try_udp(void)
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return result(sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)));
+	return attempt_result(
+	    sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)));
 }
 static int
 try_bpf(void)
 {
-	return result(syscall(SYS_bpf, 0, NULL, 0));
+	return attempt_result(syscall(SYS_bpf, 0, NULL, 0));
 }
 static int
 try_device(void)
 {
-	return result(bind(socket(AF_INET, SOCK_DGRAM, 0), NULL, 0));
+	return attempt_result(bind(socket(AF_INET, SOCK_DGRAM, 0), NULL, 0));
 }
 static int
 try_memory(void)
@@ -204,8 +167,6 @@ try_much_memory(void)
 	return p == NULL ? ENOMEM : 0;
 }
 
-#define KILLED (-SIGSYS)
-
 static const struct {
 	const char *name;
 	int (*fn)(void);
@@ -218,15 +179,15 @@ static const struct {
 	{ "the resolver's file", try_resolver, 0 },
 	{ "the resolver's file to write", try_resolver_write, KILLED },
 	{ "a new file", try_create, KILLED },
-	{ "exec", try_exec, KILLED },
-	{ "fork", try_fork, KILLED },
+	{ "exec", attempt_exec, KILLED },
+	{ "fork", attempt_fork, KILLED },
 	{ "clone", try_thread, KILLED },
 	{ "kill", try_kill, KILLED },
-	{ "ptrace", try_ptrace, KILLED },
-	{ "setuid", try_setuid, KILLED },
-	{ "executable memory", try_exec_memory, KILLED },
+	{ "ptrace", attempt_ptrace, KILLED },
+	{ "setuid", attempt_setuid, KILLED },
+	{ "executable memory", attempt_exec_memory, KILLED },
 	{ "bpf", try_bpf, KILLED },
-	{ "UNIX socket", try_unix, EPERM },
+	{ "UNIX socket", attempt_unix, EPERM },
 	{ "UNIX socket, high bits", try_low_socket, EPERM },
 	{ "netlink", try_netlink, KILLED },
 	{ "packet socket", try_packet, KILLED },
@@ -263,20 +224,21 @@ __lsan_is_turned_off(void)
 }
 #endif
 
-/* 100: cannot confine; 101: not who it should be; 102: there is no Landlock */
+#define NO_CONFINEMENT 100
+#define NO_LANDLOCK 102
+
 static int
-attempt(size_t i)
+confine(const void *arg)
 {
+	const bool *landlock = arg;
 	struct error err = ERROR_INIT;
 	int rc = slirp_confine(geteuid() == 0 ? UID : 0, &err);
 
 	if (rc < 0) {
 		fprintf(stderr, "%s\n", err.text);
-		return 100;
+		return NO_CONFINEMENT;
 	}
-	if (rc == 1 && attempts[i].landlock)
-		return 102;
-	return attempts[i].fn();
+	return rc == 1 && *landlock ? NO_LANDLOCK : 0;
 }
 
 static void
@@ -284,19 +246,15 @@ walls(void)
 {
 	make_listener();
 	for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
-		int status = -1;
-		pid_t pid = fork();
+		int got;
 
-		if (pid == 0)
-			_exit(attempt(i));
 		tap_context("%s", attempts[i].name);
-		tap_check_int(waitpid(pid, &status, 0), pid);
-		if (WIFEXITED(status) && WEXITSTATUS(status) == 102)
+		got = attempt_made(
+		    confine, &attempts[i].landlock, attempts[i].fn);
+		if (got == NO_LANDLOCK)
 			tap_note("%s: no Landlock here", attempts[i].name);
-		else if (WIFSIGNALED(status))
-			tap_check_int(-WTERMSIG(status), attempts[i].want);
 		else
-			tap_check_int(WEXITSTATUS(status), attempts[i].want);
+			tap_check_int(got, attempts[i].want);
 	}
 	close(listener);
 }

@@ -1,5 +1,5 @@
 /*
- * Chains of calls, and the memory they are in.
+ * Chains of calls.
  *
  * While a chain runs: RBX is the vCPU, RBP the arena of the operations, the
  * stack is aligned for calls, and each call is made with the same stack
@@ -9,12 +9,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-#include "base/fd.h"
 #include "vmm/soft/chain_out.h"
+#include "vmm/soft/codemem.h"
 
-#define CHAIN_SIZE (UINT64_C(64) << 20)
+#define CHAIN_SIZE CODEMEM_MAX
 /* of one block: no operation needs more */
 #define OP_MAX 160u
 #define CHAIN_MAX ((SOFT_BLOCK_INSNS * 2 + 4) * OP_MAX)
@@ -23,7 +22,7 @@ typedef struct soft_next
 enter_fn(struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc);
 
 struct soft_chain {
-	uint8_t *write, *exec; /* the same memory */
+	struct soft_codemem mem;
 	size_t used, stubs; /* bytes of it; of these, code of no block */
 	enter_fn *enter;
 	const uint8_t *leave; /* return, RAX and RDX are the result */
@@ -89,7 +88,7 @@ put_dispatch(struct chain_out *o, const struct soft_chain *ch)
 static void
 put_stubs(struct soft_chain *ch)
 {
-	struct chain_out o = { ch->write, ch->exec, false };
+	struct chain_out o = { ch->mem.write, ch->mem.exec, false };
 
 	ch->enter = (enter_fn *)(uintptr_t)o.x;
 	PUT(&o, 0xf3, 0x0f, 0x1e, 0xfa); /* endbr64 */
@@ -109,55 +108,29 @@ put_stubs(struct soft_chain *ch)
 	chain_field(&o, 0, offsetof(struct soft_cpu, rip));
 	PUT(&o, 0x31, 0xc0, 0xe9); /* xor %eax, %eax; jmp leave */
 	put_to(&o, ch->leave);
-	ch->used = ch->stubs = ((size_t)(o.w - ch->write) + 63) & ~(size_t)63;
+	ch->used = ch->stubs =
+	    ((size_t)(o.w - ch->mem.write) + 63) & ~(size_t)63;
 }
 
 /* ---- memory ---- */
 
-/* Near the handlers, so that calls reach them. */
-static uint8_t *
-map_exec(int fd)
-{
-	uintptr_t text = (uintptr_t)soft_op_stale & ~(CHAIN_SIZE - 1);
-	void *p;
-
-	for (unsigned k = 2; k < 24; k++)
-		for (int dir = -1; dir <= 1; dir += 2) {
-			uintptr_t at =
-			    text + (uintptr_t)(dir * (int64_t)(k * CHAIN_SIZE));
-
-			if (dir < 0 && at > text)
-				continue;
-			p = mmap((void *)at, CHAIN_SIZE, PROT_READ | PROT_EXEC,
-			    MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
-			if (p == (void *)at)
-				return p;
-			if (p != MAP_FAILED)
-				munmap(p, CHAIN_SIZE);
-		}
-	return mmap(NULL, CHAIN_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-}
-
 int
 soft_chain_create(struct soft_cpu *cpu)
 {
-	cleanup_close int fd = fd_memfd("soft-chain", CHAIN_SIZE, 0);
-	struct soft_chain *ch;
+	struct soft_chain *ch = calloc(1, sizeof(*ch));
+	int rc;
 
-	if (fd < 0)
-		return fd;
-	ch = calloc(1, sizeof(*ch));
 	if (ch == NULL)
 		return -ENOMEM;
+	/* Near the handlers, so that calls reach them. */
+	rc = soft_codemem_create(&ch->mem, "soft-chain", CHAIN_SIZE,
+	    CODEMEM_NEAR, (const void *)(uintptr_t)soft_op_stale);
+	if (rc < 0) {
+		free(ch);
+		return rc;
+	}
 	cpu->code->chain = ch;
 	cpu->arena = cpu->code->arena;
-	ch->exec = map_exec(fd);
-	ch->write =
-	    mmap(NULL, CHAIN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (ch->write == MAP_FAILED || ch->exec == MAP_FAILED) {
-		soft_chain_destroy(cpu);
-		return -ENOMEM;
-	}
 	chain_inline_init();
 	put_stubs(ch);
 	return 0;
@@ -170,10 +143,7 @@ soft_chain_destroy(struct soft_cpu *cpu)
 
 	if (ch == NULL)
 		return;
-	if (ch->write != MAP_FAILED)
-		munmap(ch->write, CHAIN_SIZE);
-	if (ch->exec != MAP_FAILED)
-		munmap(ch->exec, CHAIN_SIZE);
+	soft_codemem_destroy(&ch->mem);
 	free(ch);
 	cpu->code->chain = NULL;
 }
@@ -431,8 +401,8 @@ soft_chain_make(struct soft_cpu *cpu, struct soft_block *b, const uint8_t *kind)
 	d.c = c;
 	d.nlate = 0;
 	d.o.flags = false;
-	d.o.w = ch->write + ch->used;
-	d.o.x = b->chain = ch->exec + ch->used;
+	d.o.w = ch->mem.write + ch->used;
+	d.o.x = b->chain = ch->mem.exec + ch->used;
 	for (unsigned i = 0; i < b->nops; i++) {
 		put_op(&d, &b->ops[i], i, kind[i]);
 		i += kind[i] == SOFT_CHAIN_PAIR;

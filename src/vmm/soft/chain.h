@@ -6,9 +6,8 @@
  * indirect jump at the end of a handler, which goes wherever the guest's next
  * instruction says, it foresees in short loops only.
  *
- * The code memory is one memfd with two mappings, one to write and one to
- * execute, so that no page is ever both. When it is full blocks run without
- * chains until the block cache is flushed.
+ * When the code memory is full blocks run without chains until the block cache
+ * is flushed.
  *
  * Threads: all of it on the vCPU's thread.
  */

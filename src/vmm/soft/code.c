@@ -48,15 +48,15 @@ map_huge(size_t size)
 }
 
 struct soft_code *
-soft_code_create(struct soft_vm *vm)
+soft_code_create(struct soft_vm *vm, bool keeps)
 {
 	struct soft_code *c = map_zero(sizeof(*c) + vm->npages * 8u);
 
 	if (c == NULL)
 		return NULL;
-	c->size = ARENA_SIZE;
-	c->arena = map_huge(c->size);
-	if (c->arena == NULL) {
+	c->size = keeps ? ARENA_SIZE : 0;
+	c->arena = keeps ? map_huge(c->size) : NULL;
+	if (keeps && c->arena == NULL) {
 		munmap(c, sizeof(*c) + vm->npages * 8u);
 		return NULL;
 	}
@@ -71,7 +71,8 @@ soft_code_destroy(struct soft_code *c)
 {
 	if (c == NULL)
 		return;
-	munmap(c->arena, c->size);
+	if (c->arena != NULL)
+		munmap(c->arena, c->size);
 	pthread_mutex_destroy(&c->lock);
 	munmap(c, sizeof(*c) + c->npages * 8u);
 }
@@ -437,8 +438,9 @@ enlist(struct soft_cpu *cpu, struct soft_block *b, uint64_t pa)
 }
 
 /*
- * NULL: no block can be made of it (the instruction crosses the page, or others
- * write here without end); the instruction is to be run by itself.
+ * NULL: no block can be made of it (the instruction crosses the page, others
+ * write here without end, or no code is kept); the instruction is to be run by
+ * itself.
  */
 static struct soft_block *
 build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
@@ -451,6 +453,8 @@ build(struct soft_cpu *cpu, uint64_t pa, const uint8_t *host)
 	struct soft_block *b;
 	size_t used;
 
+	if (c->size == 0)
+		return NULL;
 	if (c->full || c->used + SOFT_BLOCK_ROOM > c->size)
 		soft_code_flush(cpu);
 	if (left > SOFT_BLOCK_BYTES)

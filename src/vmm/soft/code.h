@@ -130,7 +130,8 @@ struct soft_code {
 	struct soft_single single[SOFT_SINGLES];
 };
 
-struct soft_code *soft_code_create(struct soft_vm *vm);
+/* keeps: blocks are made; else it is for instructions one by one. */
+struct soft_code *soft_code_create(struct soft_vm *vm, bool keeps);
 void soft_code_destroy(struct soft_code *code);
 void soft_code_flush(struct soft_cpu *cpu);
 

@@ -285,6 +285,7 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	struct engine_vcpu *v;
 	struct cpuid_table *tab;
 	struct soft_cpu *cpu;
+	int rc;
 
 	if (conf->id >= vm->max_cpus)
 		return error_set(
@@ -300,7 +301,7 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	cpu->tsc_offset = -vm->tsc_base;
 	tab = malloc(sizeof(*tab));
 	cpu->exec = vm->lockstep ? &soft_exec_lockstep : &soft_exec_threaded;
-	cpu->code = soft_code_create(vm);
+	cpu->code = soft_code_create(vm, true);
 	cpu->lapic = lapic_create(conf->apic_id, conf->id == 0, conf->x2apic,
 	    vm->tsc_hz, &lapic_callbacks, cpu);
 	if (tab == NULL || cpu->code == NULL || cpu->lapic == NULL) {
@@ -311,9 +312,13 @@ soft_vcpu_create(struct engine_vm *evm, const struct engine_vcpu_config *conf,
 	*tab = *conf->cpuid;
 	cpu->cpuid = tab;
 	soft_cpu_features(cpu);
-	if (soft_fp_create(cpu) < 0 || cpu->exec->create(cpu) < 0) {
+	rc = soft_fp_create(cpu);
+	if (rc == 0)
+		rc = cpu->exec->create(cpu);
+	if (rc < 0) {
 		soft_vcpu_destroy(v);
-		return error_set(err, ENOMEM, "vCPU %u: no memory", conf->id);
+		return error_sys(
+		    err, -rc, "vCPU %u: memory for host code", conf->id);
 	}
 	soft_cpu_reset(cpu, false);
 	cpu->run_state = conf->id == 0 ? VCPU_RUNNABLE : VCPU_UNINITIALIZED;

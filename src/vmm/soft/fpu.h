@@ -18,8 +18,7 @@
  * handler goes on in soft_fp_failed() and the guest gets #XM or #MF. The same
  * goes for what the host refuses with #UD or #GP.
  *
- * Thunks live in a bounded cache of the vCPU, written through one mapping and
- * executed through another. When it is full all of them go.
+ * Thunks live in a bounded cache of the vCPU. When it is full all of them go.
  *
  * Threads: everything belongs to the vCPU's thread.
  */

@@ -5,13 +5,14 @@
 #ifndef VMM_SOFT_FPU_CACHE_H
 #define VMM_SOFT_FPU_CACHE_H
 
+#include "vmm/soft/codemem.h"
 #include "vmm/soft/fpu.h"
 
 #define SOFT_FP_THUNKS 8192
 #define SOFT_FP_HASH_BITS 12
 
 struct soft_fp {
-	uint8_t *write, *exec; /* the same memory */
+	struct soft_codemem code;
 	uint32_t used; /* bytes of it */
 	uint32_t nthunks;
 	uint32_t serial;

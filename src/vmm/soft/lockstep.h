@@ -32,6 +32,7 @@
 #ifndef VMM_SOFT_LOCKSTEP_H
 #define VMM_SOFT_LOCKSTEP_H
 
+#include "vmm/soft/codemem.h"
 #include "vmm/soft/exec.h"
 #include "vmm/soft/mmu.h"
 
@@ -104,7 +105,7 @@ struct soft_lockstep {
 
 	/* shadow's decoded instructions and their thunks */
 	struct lockstep_insn *cache;
-	uint8_t *code, *code_write;
+	struct soft_codemem code;
 	unsigned code_used;
 	unsigned host_fault; /* vector + 1 */
 	const uint8_t *tail; /* of the running thunk */

@@ -14,11 +14,9 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/lockstep.h"
 
@@ -277,8 +275,8 @@ lockstep_host_make(struct soft_lockstep *ls, const struct x86_insn *in,
 		forget_code(ls);
 		return false;
 	}
-	o = (struct out){ ls->code_write + ls->code_used,
-		ls->code + ls->code_used, 0 };
+	o = (struct out){ ls->code.write + ls->code_used,
+		ls->code.exec + ls->code_used, 0 };
 	saved = (used | (has_memory(in) ? 1u << pointer : 0)) & CALLEE_SAVED;
 	put_bytes(&o, "\xf3\x0f\x1e\xfa", 4); /* endbr64 */
 	for (unsigned r = 0; r < 16; r++)
@@ -332,8 +330,7 @@ on_signal(int sig, siginfo_t *si, void *ctx)
 	struct soft_lockstep *ls = thread_ls;
 	const struct sigaction *sa = &before[sig];
 
-	if (ls != NULL && ls->code != NULL &&
-	    (uint64_t)g[REG_RIP] - (uint64_t)ls->code < LOCKSTEP_CODE) {
+	if (ls != NULL && soft_codemem_has(&ls->code, (uint64_t)g[REG_RIP])) {
 		ls->host_fault = (unsigned)g[REG_TRAPNO] + 1;
 		g[REG_RIP] = (greg_t)(uintptr_t)ls->tail;
 	} else if (sa->sa_flags & SA_SIGINFO) {
@@ -371,11 +368,6 @@ lockstep_shadow_enter(struct soft_lockstep *ls)
 int
 lockstep_host_create(struct soft_lockstep *ls, uint8_t *at)
 {
-	cleanup_close int fd = fd_memfd("lockstep", LOCKSTEP_CODE, 0);
-	void *p;
-
-	if (fd < 0)
-		return fd;
 	/* After the FP thunks' handlers: ours pass on to them. */
 	pthread_once(&once, install);
 	if (once_error != 0)
@@ -383,17 +375,8 @@ lockstep_host_create(struct soft_lockstep *ls, uint8_t *at)
 	ls->altstack = malloc(ALTSTACK);
 	if (ls->altstack == NULL)
 		return -ENOMEM;
-	p = mmap(
-	    NULL, LOCKSTEP_CODE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	ls->code_write = p;
-	p = mmap(at, LOCKSTEP_CODE, PROT_READ | PROT_EXEC,
-	    MAP_SHARED | MAP_FIXED, fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	ls->code = p;
-	return 0;
+	return soft_codemem_create(
+	    &ls->code, "lockstep", LOCKSTEP_CODE, CODEMEM_AT, at);
 }
 
 void
@@ -406,7 +389,6 @@ lockstep_host_destroy(struct soft_lockstep *ls)
 		if (sigaltstack(NULL, &old) == 0 && old.ss_sp == ls->altstack)
 			sigaltstack(&ss, NULL);
 	}
-	if (ls->code_write != NULL)
-		munmap(ls->code_write, LOCKSTEP_CODE);
+	soft_codemem_destroy(&ls->code);
 	free(ls->altstack);
 }

@@ -53,7 +53,7 @@ make(struct soft_lockstep *ls, struct soft_cpu *b)
 	b->exec = a->exec;
 	b->features = a->features;
 	b->maxphys_rsvd = a->maxphys_rsvd;
-	b->code = soft_code_create(a->vm);
+	b->code = soft_code_create(a->vm, false);
 	ls->cache = calloc(LOCKSTEP_CACHE, sizeof(ls->cache[0]));
 	if (b->code == NULL || ls->cache == NULL)
 		return -ENOMEM;

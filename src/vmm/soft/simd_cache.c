@@ -1,18 +1,13 @@
 /*
  * The thunk cache: code memory, lookup, and the handler of fault signals.
- *
- * The code memory is one memfd with two mappings, one to write and one to
- * execute, so that no page is ever both.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "vmm/soft/fpu_cache.h"
 
 #define CODE_SIZE (512u * 1024)
@@ -69,7 +64,7 @@ on_signal(int sig, siginfo_t *si, void *ctx)
 
 	for (size_t i = 0; fp != NULL && i < NSIGNALS; i++) {
 		if (signals[i].sig != sig || g[REG_TRAPNO] != signals[i].trap ||
-		    (uint64_t)g[REG_RIP] - (uint64_t)fp->exec >= CODE_SIZE)
+		    !soft_codemem_has(&fp->code, (uint64_t)g[REG_RIP]))
 			continue;
 		/* RDI is the vCPU all the time. */
 		g[REG_RSI] = signals[i].vector;
@@ -115,22 +110,6 @@ soft_fp_enter_thread(struct soft_cpu *cpu)
 
 /* ---- code memory ---- */
 
-static int
-map_code(struct soft_fp *fp)
-{
-	cleanup_close int fd = fd_memfd("soft-fp", CODE_SIZE, 0);
-
-	if (fd < 0)
-		return fd;
-	fp->write =
-	    mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (fp->write == MAP_FAILED)
-		return -errno;
-	fp->exec =
-	    mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-	return fp->exec == MAP_FAILED ? -errno : 0;
-}
-
 static void
 forget_all(struct soft_fp *fp)
 {
@@ -152,10 +131,12 @@ soft_fp_create(struct soft_cpu *cpu)
 	if (posix_memalign((void **)&fp, 64, sizeof(*fp)) != 0)
 		return -ENOMEM;
 	memset(fp, 0, sizeof(*fp));
-	fp->write = fp->exec = MAP_FAILED;
 	cpu->fp = fp;
 	pthread_once(&handlers_once, install_handlers);
-	rc = handlers_error != 0 ? handlers_error : map_code(fp);
+	rc = handlers_error;
+	if (rc == 0)
+		rc = soft_codemem_create(
+		    &fp->code, "soft-fp", CODE_SIZE, CODEMEM_ANYWHERE, NULL);
 	if (rc < 0) {
 		soft_fp_destroy(cpu);
 		return rc;
@@ -173,10 +154,7 @@ soft_fp_destroy(struct soft_cpu *cpu)
 		return;
 	if (thread_fp == fp)
 		thread_fp = NULL;
-	if (fp->write != MAP_FAILED)
-		munmap(fp->write, CODE_SIZE);
-	if (fp->exec != MAP_FAILED)
-		munmap(fp->exec, CODE_SIZE);
+	soft_codemem_destroy(&fp->code);
 	free(fp);
 	cpu->fp = NULL;
 }
@@ -306,8 +284,8 @@ make_thunk(struct soft_fp *fp, const struct x86_insn *in,
 	describe(in, t);
 	t->serial = fp->serial;
 	memcpy(t->key, key, SOFT_FP_KEY);
-	t->code = (soft_fp_code *)(uintptr_t)(fp->exec + fp->used);
-	fp->used += (soft_fp_emit(f, fp->write + fp->used) + 15) & ~15u;
+	t->code = (soft_fp_code *)(uintptr_t)(fp->code.exec + fp->used);
+	fp->used += (soft_fp_emit(f, fp->code.write + fp->used) + 15) & ~15u;
 	t->next = fp->hash[h];
 	fp->hash[h] = (uint16_t)(++fp->nthunks);
 	return t;

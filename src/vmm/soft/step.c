@@ -282,7 +282,7 @@ stepper_init(struct engine_stepper *s, const struct engine_stepper_config *conf)
 	cpu->id = conf->id;
 	cpu->exec = &soft_exec_threaded;
 	cpu->cpuid = host_cpuid();
-	cpu->code = soft_code_create(&s->vm);
+	cpu->code = soft_code_create(&s->vm, false);
 	cpu->lapic = lapic_create(0, conf->id == 0, false, 1, &no_lapic, s);
 	if (cpu->cpuid == NULL || cpu->code == NULL || cpu->lapic == NULL)
 		return -ENOMEM;

@@ -4,8 +4,8 @@
  * is too short for a question is dropped, not let through.
  *
  * What BPF checks and this does not: DHCP's client id (the client's hardware
- * address is), options of neighbour discovery behind the second, those of a
- * router's advertisement behind the first.
+ * address is) and a second one of DHCPv6, options of neighbour discovery behind
+ * the second, those of a router's advertisement behind the first.
  */
 #include "link/nft_rules.h"
 
@@ -297,14 +297,41 @@ nd(struct rules *r)
 	if (has(r, LINK_PROTECT_STRICT))
 		line(r, "@th,0,8 134 " DROP("ra"));
 	if (has(r, LINK_PROTECT_IP)) {
-		line(r,
-		    "@th,0,8 133-137 frag more-fragments 1 " DROP("fragment"));
+		line(r, "@th,0,8 133-137 exthdr frag exists " DROP("fragment"));
 		line(r, "@th,0,8 133 goto nd_133\n");
 		line(r, "@th,0,8 134 goto ra\n");
 		line(r, "@th,0,8 135 goto nd_135\n");
 		line(r, "@th,0,8 136 goto na\n");
 	}
 	line(r, "goto pass\n}\n");
+}
+
+/*
+ * The kernel's own walk ends at an authentication header: what is behind it is
+ * dropped where the guard would have to look.
+ */
+static void
+ah6(struct rules *r)
+{
+	bool nd = has(r, LINK_PROTECT_IP | LINK_PROTECT_STRICT);
+	bool dhcp = has(r, LINK_PROTECT_DHCP | LINK_PROTECT_STRICT);
+	bool tcp = r->spec->nports > 0;
+
+	line(r, "chain ah6 {\n");
+	if (nd)
+		line(r, "@th,0,8 58 " DROP("nd"));
+	if (dhcp)
+		line(r, "@th,0,8 17 " DROP("dhcp6"));
+	if (tcp)
+		line(r, "@th,0,8 6 " DROP("port"));
+	if (nd || dhcp || tcp) /* more headers */
+		(void)buf_printf(r->b,
+		    "@th,0,8 { 0, 43, 44, 51, 60 } counter name n_%s drop\n",
+		    nd         ? "nd"
+			: dhcp ? "dhcp6"
+			       : "port");
+	reaches(r, "th", 88, "pass");
+	line(r, DROP("malformed") "}\n");
 }
 
 static void
@@ -322,6 +349,7 @@ ip6(struct rules *r)
 	    "meta l4proto icmpv6 goto icmp6\n"
 	    "meta l4proto tcp goto tcp_from\n"
 	    "meta l4proto udp goto udp6\n"
+	    "meta l4proto ah goto ah6\n"
 	    "meta l4proto != { icmpv6, tcp, udp } goto pass\n" DROP(
 		"malformed"));
 	line(r, "}\nchain udp6 {\n");
@@ -350,19 +378,8 @@ listed_cid(struct rules *r, const struct link_cid *cid)
 
 /* The client's id is looked for where clients put it: first (RFC 8415). */
 static void
-dhcp6(struct rules *r)
+duids(struct rules *r)
 {
-	line(r, "chain dhcp6 {\n");
-	if (!has(r, LINK_PROTECT_DHCP)) {
-		line(r, "goto pass\n}\n");
-		return;
-	}
-	line(r, "frag more-fragments 1 " DROP("fragment"));
-	line(r,
-	    has(r, LINK_PROTECT_STRICT) ? "@th,64,8 { 2, 7, 10 } " DROP("dhcp6")
-					: "@th,64,8 { 2, 7, 10 } goto pass\n");
-	if (r->spec->any_cid)
-		line(r, "goto pass\n");
 	/* DUID-LLT and DUID-LL of the link */
 	(void)buf_printf(r->b,
 	    "@th,96,16 1 @th,112,16 14 @th,128,16 1 @th,192,48 %s goto pass\n",
@@ -372,6 +389,29 @@ dhcp6(struct rules *r)
 	    r->mac_hex);
 	for (size_t i = 0; i < r->spec->ncids; i++)
 		listed_cid(r, &r->spec->cids[i]);
+}
+
+/* Servers' messages, relays' (12, 13), then clients'. */
+static void
+dhcp6(struct rules *r)
+{
+	bool clients = has(r, LINK_PROTECT_DHCP);
+
+	line(r, "chain dhcp6 {\n");
+	if (!has(r, LINK_PROTECT_DHCP | LINK_PROTECT_STRICT)) {
+		line(r, "goto pass\n}\n");
+		return;
+	}
+	line(r, "exthdr frag exists ");
+	line(r, clients ? DROP("fragment") : "goto pass\n");
+	line(r,
+	    has(r, LINK_PROTECT_STRICT) ? "@th,64,8 { 2, 7, 10 } " DROP("dhcp6")
+					: "@th,64,8 { 2, 7, 10 } goto pass\n");
+	line(r, "@th,64,8 { 12, 13 } " DROP("dhcp6"));
+	if (!clients || r->spec->any_cid)
+		reaches(r, "th", 88, "pass");
+	else
+		duids(r);
 	line(r, DROP("dhcp6") "}\n");
 }
 
@@ -435,7 +475,7 @@ fresh(struct rules *r)
 		"arp_sender", "arp_bare", "ip4", "ip4_in", "tcp_from", "udp4",
 		"udp4_in", "dhcp4", "dhcp4_in", "nd_133", "nd_135", "nd_136",
 		"na", "ra", "icmp6", "icmp6_in", "ipv6", "ip6_in", "udp6",
-		"udp6_in", "dhcp6" };
+		"udp6_in", "dhcp6", "ah6" };
 	const char *name = r->spec->name;
 
 	(void)buf_printf(r->b, "add table netdev " LINK_NFT_TABLE "\n", name);
@@ -508,6 +548,7 @@ link_nft_rules(const struct link_spec *spec, struct buf *ret, struct error *err)
 	ip4(&r);
 	dhcp4(&r);
 	nd(&r);
+	ah6(&r);
 	ip6(&r);
 	dhcp6(&r);
 	(void)buf_printf(ret,

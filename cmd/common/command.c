@@ -4,6 +4,7 @@
 #include "command.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,19 @@ command_find(const struct command_table *t, const char *name)
 	error_add_hint(&err, str_nearest(name, names, n));
 	(void)command_refuse(t, err.text);
 	return NULL;
+}
+
+const struct command_row *
+command_take(const struct command_table *t, int *argc, char ***argv)
+{
+	if (optind == *argc) {
+		(void)command_refuse(t, "no command");
+		return NULL;
+	}
+	*argc -= optind;
+	*argv += optind;
+	optind = 0; /* glibc starts anew */
+	return command_find(t, (*argv)[0]);
 }
 
 void

@@ -33,6 +33,13 @@ struct command_table {
 /* NULL: there is none, and that is told with the nearest one. */
 const struct command_row *
 command_find(const struct command_table *t, const char *name);
+/*
+ * The command behind the program's own options, which getopt has read: its
+ * row, *argc and *argv from its name on, and getopt ready for its options.
+ * NULL: there is none, and that is told.
+ */
+const struct command_row *
+command_take(const struct command_table *t, int *argc, char ***argv);
 /* How the program is called. */
 void command_synopsis(const struct command_table *t, FILE *f);
 /* The same after "PROGRAM: why", or alone if why is NULL; EXIT_USAGE. */

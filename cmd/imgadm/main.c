@@ -62,13 +62,10 @@ main(int argc, char **argv)
 			return command_refuse(&table, NULL);
 		}
 	}
-	if (optind == argc)
-		return command_refuse(&table, "no command");
-	c.argc = argc - optind;
-	c.argv = argv + optind;
-	c.row = command_find(&table, c.argv[0]);
+	c.argc = argc;
+	c.argv = argv;
+	c.row = command_take(&table, &c.argc, &c.argv);
 	if (c.row == NULL)
 		return EXIT_USAGE;
-	optind = 0; /* for the command's own options: glibc starts anew */
 	return c.row->fn(&c);
 }

@@ -75,6 +75,20 @@ vm_verify(struct admin *a, const struct zone_conf *conf, struct error *err)
 	return rc;
 }
 
+const char *
+vm_text(const json_t *o, const char *name)
+{
+	return json_string_value(json_object_get(o, name));
+}
+
+uint64_t
+vm_mib(const json_t *o, const char *name)
+{
+	json_int_t n = json_integer_value(json_object_get(o, name));
+
+	return n > 0 ? (uint64_t)n * MiB : 0;
+}
+
 char *
 vm_pool(const struct zone_conf *conf)
 {

@@ -16,12 +16,6 @@
 #include "base/str.h"
 #include "zone/assign.h"
 
-static const char *
-text(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
 static int
 put_text(json_t *m, const char *name, const char *value, struct error *err)
 {
@@ -141,12 +135,12 @@ choose_names(struct admin *a, json_t *m, struct error *err)
 	time_t t = time(NULL);
 	int rc = 0;
 
-	if (text(m, "uuid") == NULL) {
+	if (vm_text(m, "uuid") == NULL) {
 		rc = vm_uuid(uuid, err);
 		if (rc == 0)
 			rc = put_text(m, "uuid", uuid, err);
 	}
-	if (rc == 0 && text(m, "create_timestamp") == NULL &&
+	if (rc == 0 && vm_text(m, "create_timestamp") == NULL &&
 	    strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%S.000Z",
 		gmtime_r(&t, &tm)) > 0)
 		rc = put_text(m, "create_timestamp", now, err);
@@ -154,9 +148,9 @@ choose_names(struct admin *a, json_t *m, struct error *err)
 		rc = zone_store_index(a->store, &ix, err);
 	if (rc < 0)
 		return rc;
-	name =
-	    text(m, "zonename") != NULL ? text(m, "zonename") : text(m, "uuid");
-	e = zone_index_find_uuid(ix, text(m, "uuid"));
+	name = vm_text(m, "zonename") != NULL ? vm_text(m, "zonename")
+					      : vm_text(m, "uuid");
+	e = zone_index_find_uuid(ix, vm_text(m, "uuid"));
 	if (e == NULL)
 		e = zone_index_find(ix, name);
 	if (e != NULL)
@@ -178,7 +172,7 @@ check_pools(const struct volume_pools *pools, const json_t *disks,
 
 	json_array_foreach(disks, i, disk)
 	{
-		if (volume_parse(text(disk, "path"), &id) == 0 &&
+		if (volume_parse(vm_text(disk, "path"), &id) == 0 &&
 		    volume_zone_path(
 			pools, id.pool, uuid, path, sizeof(path), err) < 0)
 			return error_prefix(err, "disks.%zu", i);
@@ -192,19 +186,19 @@ make_conf(struct admin *a, json_t *m, const struct volume_pools *pools,
     struct zone_conf **ret, struct error *err)
 {
 	const char *pool =
-	    text(m, "zpool") != NULL ? text(m, "zpool") : "zones";
+	    vm_text(m, "zpool") != NULL ? vm_text(m, "zpool") : "zones";
 	char zonepath[ADMIN_PATH];
 	struct zone_conf *conf = NULL;
 	bool changed;
 	int rc;
 
-	rc = vm_disks_complete(
-	    a, json_object_get(m, "disks"), text(m, "uuid"), pool, NULL, err);
+	rc = vm_disks_complete(a, json_object_get(m, "disks"),
+	    vm_text(m, "uuid"), pool, NULL, err);
 	if (rc == 0)
-		rc = check_pools(
-		    pools, json_object_get(m, "disks"), text(m, "uuid"), err);
+		rc = check_pools(pools, json_object_get(m, "disks"),
+		    vm_text(m, "uuid"), err);
 	if (rc == 0)
-		rc = volume_zone_path(pools, pool, text(m, "uuid"), zonepath,
+		rc = volume_zone_path(pools, pool, vm_text(m, "uuid"), zonepath,
 		    sizeof(zonepath), err);
 	if (rc == 0)
 		rc = manifest_to_conf(m, zonepath, &conf, err);
@@ -244,13 +238,13 @@ furnish(struct admin *a, const json_t *m, const struct volume_pools *pools,
 {
 	const char *zonepath = zone_conf_get(conf, "zonepath");
 	const char *pool =
-	    text(m, "zpool") != NULL ? text(m, "zpool") : "zones";
+	    vm_text(m, "zpool") != NULL ? vm_text(m, "zpool") : "zones";
 	char path[ADMIN_PATH];
 	const json_t *disk;
 	size_t i;
 	int rc;
 
-	rc = volume_zone_create(pools, pool, text(m, "uuid"), err);
+	rc = volume_zone_create(pools, pool, vm_text(m, "uuid"), err);
 	if (rc == 0)
 		rc = admin_path(a, zonepath, zonepath, path, sizeof(path), err);
 	if (rc == 0)
@@ -261,7 +255,8 @@ furnish(struct admin *a, const json_t *m, const struct volume_pools *pools,
 			error_prefix(err, "disks.%zu", i);
 	}
 	if (rc == 0)
-		rc = vm_quota(pools, text(m, "uuid"), conf, false, NULL, err);
+		rc =
+		    vm_quota(pools, vm_text(m, "uuid"), conf, false, NULL, err);
 	if (rc == 0)
 		rc = make_files(a, m, conf, err);
 	if (rc == 0)
@@ -314,7 +309,7 @@ create(struct admin *a, json_t *m, const struct volume_pools *pools,
 		if (rc < 0)
 			error_prefix(err, "boot");
 	}
-	if (rc < 0 && vm_remove(a, name, text(m, "uuid"), &late) < 0)
+	if (rc < 0 && vm_remove(a, name, vm_text(m, "uuid"), &late) < 0)
 		error_prefix(err,
 		    "VM %s could not be taken back (%.160s), delete it", name,
 		    late.text);
@@ -338,7 +333,8 @@ vm_create(struct admin *a, json_t *m, struct manifest_faults *faults,
 	if (rc == 0)
 		rc = create(a, m, pools, err);
 	if (rc == 0)
-		str_format(ret_uuid, ZONE_UUID_LEN + 1, "%s", text(m, "uuid"));
+		str_format(
+		    ret_uuid, ZONE_UUID_LEN + 1, "%s", vm_text(m, "uuid"));
 	volume_pools_close(pools);
 	return rc;
 }

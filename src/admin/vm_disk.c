@@ -9,20 +9,6 @@
 #include "base/str.h"
 #include "store/image.h"
 
-static const char *
-text(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
-static uint64_t
-mib(const json_t *o, const char *name)
-{
-	json_int_t n = json_integer_value(json_object_get(o, name));
-
-	return n > 0 ? (uint64_t)n * MiB : 0;
-}
-
 static int
 put(json_t *o, const char *name, json_t *v, struct error *err)
 {
@@ -58,8 +44,8 @@ vm_image(struct admin *a, const char *uuid, uint64_t *ret_size,
 static int
 image_size(struct admin *a, json_t *disk, struct error *err)
 {
-	const char *uuid = text(disk, "image_uuid");
-	uint64_t want = mib(disk, "image_size"), size = 0;
+	const char *uuid = vm_text(disk, "image_uuid");
+	uint64_t want = vm_mib(disk, "image_size"), size = 0;
 	int rc;
 
 	if (uuid == NULL || json_object_get(disk, "size") != NULL)
@@ -87,8 +73,8 @@ path_taken(const json_t *disks, const struct zone_conf *conf, const char *path)
 
 	json_array_foreach(disks, i, d)
 	{
-		if (text(d, "path") != NULL &&
-		    strcmp(text(d, "path"), path) == 0)
+		if (vm_text(d, "path") != NULL &&
+		    strcmp(vm_text(d, "path"), path) == 0)
 			return true;
 	}
 
@@ -104,8 +90,8 @@ choose_path(json_t *disks, json_t *disk, const char *uuid, const char *pool,
 	char name[16], path[VOLUME_CONF_PATH_MAX];
 	int rc;
 
-	if (text(disk, "zpool") != NULL)
-		pool = text(disk, "zpool");
+	if (vm_text(disk, "zpool") != NULL)
+		pool = vm_text(disk, "zpool");
 	for (unsigned n = 0; n < 1000; n++) {
 		str_format(name, sizeof(name), "disk%u", n);
 		rc = volume_conf_path(pool, uuid, name, path, sizeof(path));
@@ -135,7 +121,7 @@ vm_disks_complete(struct admin *a, json_t *disks, const char *uuid,
 			if (rc == 0)
 				rc = put(disk, "uuid", json_string(id), err);
 		}
-		if (rc == 0 && text(disk, "path") == NULL)
+		if (rc == 0 && vm_text(disk, "path") == NULL)
 			rc = choose_path(disks, disk, uuid, pool, taken, err);
 		if (rc < 0)
 			return error_prefix(err, "disks.%zu", i);
@@ -149,16 +135,16 @@ int
 vm_disk_make(struct admin *a, const struct volume_pools *pools,
     const json_t *disk, struct error *err)
 {
-	struct volume_spec spec = { .size = mib(disk, "size"),
-		.compression = text(disk, "compression"),
-		.refreservation = mib(disk, "refreservation") };
-	const char *path = text(disk, "path"), *image;
+	struct volume_spec spec = { .size = vm_mib(disk, "size"),
+		.compression = vm_text(disk, "compression"),
+		.refreservation = vm_mib(disk, "refreservation") };
+	const char *path = vm_text(disk, "path"), *image;
 	char origin[ADMIN_PATH];
 	struct volume_id id;
 	int rc;
 
 	if (json_is_true(json_object_get(disk, "nocreate")) ||
-	    strcmp(text(disk, "media"), "cdrom") == 0)
+	    strcmp(vm_text(disk, "media"), "cdrom") == 0)
 		return 0;
 	if (volume_parse(path, &id) < 0)
 		return error_set(err, EINVAL,
@@ -170,7 +156,7 @@ vm_disk_make(struct admin *a, const struct volume_pools *pools,
 	spec.name = id.name;
 	spec.block_size =
 	    (uint64_t)json_integer_value(json_object_get(disk, "block_size"));
-	image = text(disk, "image_uuid");
+	image = vm_text(disk, "image_uuid");
 	if (image != NULL) {
 		rc = vm_image(a, image, NULL, origin, err);
 		if (rc < 0)

@@ -26,6 +26,10 @@ void vm_work_end(struct vm_work *w);
 /* Verify and write the configuration. */
 int vm_work_save(struct vm_work *w, struct zone_conf *conf, struct error *err);
 
+/* A manifest's property: its text or NULL; its MiB in bytes, 0 for none. */
+const char *vm_text(const json_t *o, const char *name);
+uint64_t vm_mib(const json_t *o, const char *name);
+
 /* The pool of the VM itself. Free it. */
 char *vm_pool(const struct zone_conf *conf);
 /* Verify against its brand. */

@@ -17,20 +17,6 @@ struct change {
 	size_t at;
 };
 
-static const char *
-text(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
-static uint64_t
-mib(const json_t *o, const char *name)
-{
-	json_int_t n = json_integer_value(json_object_get(o, name));
-
-	return n > 0 ? (uint64_t)n * MiB : 0;
-}
-
 static bool
 says(const struct change *c, const char *name)
 {
@@ -51,13 +37,13 @@ each_change(const struct vm_work *w, const json_t *payload,
 
 	json_array_foreach(json_object_get(payload, "update_disks"), c.at, c.to)
 	{
-		c.path = text(c.to, "path");
+		c.path = vm_text(c.to, "path");
 		json_array_foreach(disks, k, was)
 		{
 			c.was = was;
 			if (rc == 0 && c.path != NULL &&
-			    text(was, "path") != NULL &&
-			    strcmp(text(was, "path"), c.path) == 0 &&
+			    vm_text(was, "path") != NULL &&
+			    strcmp(vm_text(was, "path"), c.path) == 0 &&
 			    (rc = fn(w, &c, arg, err)) < 0)
 				error_prefix(err, "update_disks.%zu", c.at);
 		}
@@ -74,9 +60,9 @@ check(const struct vm_work *w, const struct change *c, void *arg,
 {
 	const char *what =
 	    says(c, "compression") ? "compression" : "refreservation";
-	uint64_t size = mib(says(c, "size") ? c->to : c->was, "size");
-	uint64_t keep =
-	    mib(says(c, "refreservation") ? c->to : c->was, "refreservation");
+	uint64_t size = vm_mib(says(c, "size") ? c->to : c->was, "size");
+	uint64_t keep = vm_mib(
+	    says(c, "refreservation") ? c->to : c->was, "refreservation");
 	struct volume_id id;
 
 	if (!says(c, "compression") && !says(c, "refreservation") &&
@@ -91,7 +77,8 @@ check(const struct vm_work *w, const struct change *c, void *arg,
 	if (volume_parse(c->path, &id) < 0 || strcmp(id.zone, w->vm->uuid) != 0)
 		return error_set(err, EINVAL,
 		    "%s: %.160s is no volume of this VM", what, c->path);
-	if (says(c, "refreservation") && keep < mib(c->was, "refreservation") &&
+	if (says(c, "refreservation") &&
+	    keep < vm_mib(c->was, "refreservation") &&
 	    w->state > ZONE_STATE_INSTALLED)
 		return error_set(err, EBUSY,
 		    "refreservation: VM %s is running: stop it before less is "
@@ -122,7 +109,7 @@ compress(const struct vm_work *w, const struct change *c, const struct grow *g,
 	int rc;
 
 	rc = volume_set_compression(w->pools, c->path,
-	    text(g->back ? c->was : c->to, "compression"), &late);
+	    vm_text(g->back ? c->was : c->to, "compression"), &late);
 	if (rc == -EOPNOTSUPP) {
 		if (!g->back)
 			vm_note(g->note,
@@ -138,8 +125,8 @@ grow(const struct vm_work *w, const struct change *c, void *arg,
     struct error *err)
 {
 	const struct grow *g = arg;
-	uint64_t was = mib(c->was, "refreservation");
-	uint64_t to = mib(c->to, "refreservation");
+	uint64_t was = vm_mib(c->was, "refreservation");
+	uint64_t to = vm_mib(c->to, "refreservation");
 	int rc = 0;
 
 	if (says(c, "compression"))
@@ -176,9 +163,10 @@ static int
 give_back(const struct vm_work *w, const struct change *c, void *arg,
     struct error *err)
 {
-	uint64_t to = mib(c->to, "refreservation");
+	uint64_t to = vm_mib(c->to, "refreservation");
 
-	if (!says(c, "refreservation") || to >= mib(c->was, "refreservation"))
+	if (!says(c, "refreservation") ||
+	    to >= vm_mib(c->was, "refreservation"))
 		return 0;
 	return volume_set_refreservation(w->pools, c->path, to, true, err);
 }

@@ -29,12 +29,6 @@ struct update {
 	struct error *err;
 };
 
-static const char *
-text(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
 static const json_t *
 of(const struct update *u, const char *name)
 {
@@ -69,7 +63,7 @@ may_shrink(const json_t *disk)
 static int
 check_size(const struct update *u, const json_t *disk, size_t i)
 {
-	uint64_t was = old_size(u, text(disk, "path"));
+	uint64_t was = old_size(u, vm_text(disk, "path"));
 
 	if (json_object_get(disk, "size") == NULL || was <= new_size(disk) ||
 	    may_shrink(disk))
@@ -131,11 +125,11 @@ resize(struct update *u, bool grow)
 
 	json_array_foreach(of(u, "update_disks"), i, disk)
 	{
-		was = old_size(u, text(disk, "path"));
+		was = old_size(u, vm_text(disk, "path"));
 		if (json_object_get(disk, "size") == NULL || was == 0 ||
 		    was == new_size(disk) || (was < new_size(disk)) != grow)
 			continue;
-		rc = volume_resize(u->w.pools, text(disk, "path"),
+		rc = volume_resize(u->w.pools, vm_text(disk, "path"),
 		    new_size(disk), may_shrink(disk), u->err);
 		if (rc < 0)
 			return error_prefix(u->err, "update_disks.%zu", i);
@@ -169,9 +163,9 @@ unmake_disks(struct update *u)
 	for (size_t i = 0; i < u->nmade; i++) {
 		disk = json_array_get(of(u, "add_disks"), i);
 		if (!json_is_true(json_object_get(disk, "nocreate")) &&
-		    strcmp(text(disk, "media"), "cdrom") != 0)
+		    strcmp(vm_text(disk, "media"), "cdrom") != 0)
 			(void)vm_disk_remove(u->w.pools, u->w.vm->uuid,
-			    text(disk, "path"), &late);
+			    vm_text(disk, "path"), &late);
 	}
 }
 
@@ -366,7 +360,7 @@ exchange(struct admin *a, const json_t *old, const char *image, json_t **ret,
 		"notrim", "guest_block_size", "serial", "zpool", "compression",
 		"refreservation" };
 	json_t *disk = json_pack("{s:b, s:s}", "boot", 1, "image_uuid", image);
-	const char *path = text(old, "path");
+	const char *path = vm_text(old, "path");
 	uint64_t size = 0;
 	json_t *v;
 	int rc = vm_image(a, image, &size, NULL, err);
@@ -399,7 +393,7 @@ find_boot(struct admin *a, const struct vm *vm, json_t **ret, struct error *err)
 	disks = json_object_get(all, "disks");
 	json_array_foreach(disks, i, disk)
 	{
-		if (strcmp(text(disk, "media"), "cdrom") == 0)
+		if (strcmp(vm_text(disk, "media"), "cdrom") == 0)
 			continue;
 		if (first == NULL ||
 		    json_is_true(json_object_get(disk, "boot")))

@@ -86,6 +86,9 @@ json_t *row_json(const struct row *r, const char *text);
 /* Set or unset a row of a NIC or disk: by its property, else as a pair. */
 int row_set_item(struct zone_res *res, const struct row *r, const json_t *v,
     struct error *err);
+/* The same of the resource at 'at' of a configuration. */
+int row_set_at(struct zone_conf *conf, size_t at, const struct row *r,
+    const json_t *v, struct error *err);
 /* After NICs or disks went: a primary NIC, a function 0 of each device. */
 int manifest_settle(struct zone_conf *conf, struct error *err);
 

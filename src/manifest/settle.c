@@ -19,23 +19,6 @@ is_net(const struct zone_res *res)
 	return strcmp(zone_res_type(res)->name, "net") == 0;
 }
 
-static int
-set_row_at(struct zone_conf *conf, size_t at, const struct row *r,
-    const json_t *v, struct error *err)
-{
-	struct zone_res *res = zone_res_dup(zone_conf_at(conf, at));
-	int rc;
-
-	if (res == NULL)
-		return error_set(err, ENOMEM, "out of memory");
-	rc = row_set_item(res, r, v, err);
-	if (rc == 0)
-		rc = zone_conf_put(conf, at, res, err);
-	if (rc < 0)
-		zone_res_free(res);
-	return rc;
-}
-
 /* The first NIC, if none is primary. */
 static int
 settle_primary(struct zone_conf *conf, struct error *err)
@@ -53,7 +36,7 @@ settle_primary(struct zone_conf *conf, struct error *err)
 	}
 	return first == ZONE_NEW
 	    ? 0
-	    : set_row_at(conf, first, row_find("nics", "primary"), yes, err);
+	    : row_set_at(conf, first, row_find("nics", "primary"), yes, err);
 }
 
 /*
@@ -92,7 +75,7 @@ manifest_settle(struct zone_conf *conf, struct error *err)
 	for (size_t i = 0; rc == 0 && i < sizeof(devs) / sizeof(devs[0]); i++) {
 		at = lowest(conf, devs[i], &func);
 		if (at != ZONE_NEW && func != 0)
-			rc = set_row_at(conf, at, &slot, json_null(), err);
+			rc = row_set_at(conf, at, &slot, json_null(), err);
 	}
 	return rc;
 }

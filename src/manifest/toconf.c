@@ -108,6 +108,23 @@ pair:
 	return zone_res_add(res, zone_prop_find(t, "property"), &raw, err);
 }
 
+int
+row_set_at(struct zone_conf *conf, size_t at, const struct row *r,
+    const json_t *v, struct error *err)
+{
+	struct zone_res *res = zone_res_dup(zone_conf_at(conf, at));
+	int rc;
+
+	if (res == NULL)
+		return no_memory(err);
+	rc = row_set_item(res, r, v, err);
+	if (rc == 0)
+		rc = zone_conf_put(conf, at, res, err);
+	if (rc < 0)
+		zone_res_free(res);
+	return rc;
+}
+
 static int
 set_item(struct zone_res *res, const char *scope, const json_t *item,
     struct error *err)
@@ -252,7 +269,6 @@ yield(struct zone_conf *conf, const char *scope, size_t at, struct error *err)
 	bool nic = strcmp(scope, "nics") == 0;
 	const struct row *r = row_find(scope, nic ? "primary" : "boot");
 	json_t *no = json_null();
-	struct zone_res *res;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < zone_conf_count(conf); i++) {
@@ -262,14 +278,7 @@ yield(struct zone_conf *conf, const char *scope, size_t at, struct error *err)
 
 		if (!kind || i == at || !zone_res_flag(was, r->p.name))
 			continue;
-		res = zone_res_dup(was);
-		if (res == NULL)
-			return no_memory(err);
-		rc = row_set_item(res, r, no, err);
-		if (rc == 0)
-			rc = zone_conf_put(conf, i, res, err);
-		if (rc < 0)
-			zone_res_free(res);
+		rc = row_set_at(conf, i, r, no, err);
 	}
 	return rc;
 }

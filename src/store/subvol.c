@@ -41,17 +41,21 @@ open_parent(const char *path, char *name, size_t size)
 	return rc < 0 ? rc : open_dir(parent);
 }
 
-int
-subvol_make(const char *path)
+static int
+by_name(const char *path, unsigned long request)
 {
 	struct btrfs_ioctl_vol_args args = { 0 };
 	cleanup_close int dir = open_parent(path, args.name, sizeof(args.name));
-	int rc;
 
 	if (dir < 0)
 		return dir;
-	rc = ioctl(dir, BTRFS_IOC_SUBVOL_CREATE, &args);
-	return rc == 0 ? 0 : -errno;
+	return ioctl(dir, request, &args) == 0 ? 0 : -errno;
+}
+
+int
+subvol_make(const char *path)
+{
+	return by_name(path, BTRFS_IOC_SUBVOL_CREATE);
 }
 
 int
@@ -81,14 +85,7 @@ subvol_is(const char *path)
 int
 subvol_remove(const char *path)
 {
-	struct btrfs_ioctl_vol_args args = { 0 };
-	cleanup_close int dir = open_parent(path, args.name, sizeof(args.name));
-	int rc;
-
-	if (dir < 0)
-		return dir;
-	rc = ioctl(dir, BTRFS_IOC_SNAP_DESTROY, &args);
-	return rc == 0 ? 0 : -errno;
+	return by_name(path, BTRFS_IOC_SNAP_DESTROY);
 }
 
 int

@@ -13,19 +13,6 @@ at() {
 	ZHYVE_FAULT=$step ZHYVE_FAULT_ONCE=$PWD/once adm "$@" >said 2>&1 || true
 }
 
-# The supervisors of this world end, as if they had nothing to do.
-dismiss() {
-	local pid _
-	for pid in $(supervisors); do
-		kill "$pid" 2>/dev/null || true
-	done
-	# whether init has taken note of it does not matter
-	for _ in $(seq "$WAIT"); do
-		[ -n "$(supervisors)" ] || return 0
-		sleep 0.1
-	done
-}
-
 steps() {
 	"$ZHYVE_ZONEADMD" -F | grep "$1"
 }

@@ -15,7 +15,7 @@ world() {
 		echo 'trap "echo \"failed: \$BASH_COMMAND (line \$LINENO)\"" ERR'
 		# shellcheck disable=SC2016
 		echo '. "$HERE/zones.bash"'
-		declare -f nta ports no_links number_of dismiss
+		declare -f nta ports no_links number_of
 		echo 'ip link add br0 type bridge; ip link set br0 up; nta add -l -p mtu=1400 stub0'
 		echo "$1"
 	} >world.sh
@@ -50,19 +50,6 @@ export NIC0 NIC1
 # number_of ZONE: what its links are called by
 number_of() {
 	sed -nE 's/.* debugid="([0-9]+)".*/\1/p' "$ROOT/etc/zones/$1.xml"
-}
-
-# The supervisors of this world end, as if they had nothing to do.
-dismiss() {
-	local pid _
-	for pid in $(supervisors); do
-		kill "$pid" 2>/dev/null || true
-	done
-	# whether init has taken note of it does not matter
-	for _ in $(seq "$WAIT"); do
-		[ -n "$(supervisors)" ] || return 0
-		sleep 0.1
-	done
 }
 
 NIC0='add net; set physical=net0; set primary=true; set global-nic=br0; set mac-addr=02:08:20:00:00:01; end'

@@ -92,6 +92,19 @@ shows() {
 	return 1
 }
 
+# The supervisors of this world end, as if they had nothing to do.
+dismiss() {
+	local pid _
+	for pid in $(supervisors); do
+		kill "$pid" 2>/dev/null || true
+	done
+	# whether init has taken note of it does not matter
+	for _ in $(seq "$WAIT"); do
+		[ -n "$(supervisors)" ] || return 0
+		sleep 0.1
+	done
+}
+
 # The process that is the zone.
 pid_of() {
 	pgrep -P "$(supervisors "$1")" | head -n 1

@@ -149,6 +149,16 @@ build(struct zone *z, const char *guest, const char *cmdline)
 }
 
 static void
+start_guest(struct zone *z, const char *guest, const char *cmdline)
+{
+	start(z);
+	build(z, guest, cmdline);
+	nvlist_free(expect(z, "ready"));
+	tell(z, ipc_message("run"), -1);
+	nvlist_free(expect(z, "running"));
+}
+
+static void
 expect_exit(struct zone *z, uint64_t want, const char *cause)
 {
 	struct nvlist *msg = expect(z, "exit");
@@ -207,11 +217,7 @@ reset_is_status_zero(void)
 {
 	struct zone z;
 
-	start(&z);
-	build(&z, "ends.elf", "end=reboot");
-	nvlist_free(expect(&z, "ready"));
-	tell(&z, ipc_message("run"), -1);
-	nvlist_free(expect(&z, "running"));
+	start_guest(&z, "ends.elf", "end=reboot");
 	expect_exit(&z, 0, "");
 }
 
@@ -221,11 +227,7 @@ orders_while_it_runs(void)
 	struct nvlist *msg = ipc_message("poweroff");
 	struct zone z;
 
-	start(&z);
-	build(&z, "idle.elf", "");
-	nvlist_free(expect(&z, "ready"));
-	tell(&z, ipc_message("run"), -1);
-	nvlist_free(expect(&z, "running"));
+	start_guest(&z, "idle.elf", "");
 	tell(&z, ipc_message("dance"), -1); /* a line in the log */
 	tap_check_int(send(z.control, "rubbish", 7, MSG_NOSIGNAL), 7);
 	tap_check_int(nvlist_add_str(msg, "cause", "halted by a test"), 0);
@@ -264,11 +266,7 @@ pauses(void)
 	struct nvlist *msg = ipc_message("poweroff");
 	struct zone z;
 
-	start(&z);
-	build(&z, "idle.elf", "");
-	nvlist_free(expect(&z, "ready"));
-	tell(&z, ipc_message("run"), -1);
-	nvlist_free(expect(&z, "running"));
+	start_guest(&z, "idle.elf", "");
 	order_about_pause(&z, "resume", 1, 1);
 	expect_pause(&z, "resumed", 1, false);
 	order_about_pause(&z, "pause", 2, 0); /* lines in the log */

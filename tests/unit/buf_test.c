@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "alloc_util.h"
 #include "base/alloc.h"
 #include "base/str.h"
 #include "tap.h"
@@ -205,19 +206,7 @@ build(void)
 static void
 every_allocation_may_fail(void)
 {
-	unsigned long n;
-	int rc;
-
-	for (n = 1; n < 100; n++) {
-		alloc_fail_at(n);
-		rc = build();
-		if (!alloc_fail_hit())
-			break;
-		tap_check_int(rc, -ENOMEM);
-	}
-	alloc_fail_at(0);
-	tap_check_int(rc, 0);
-	tap_check(n > 5 && n < 100);
+	alloc_each_fails(build, 5, 98);
 }
 
 static void

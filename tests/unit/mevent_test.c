@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 
+#include "alloc_util.h"
 #include "base/alloc.h"
 #include "mevent_util.h"
 
@@ -405,19 +406,7 @@ build_loop(void)
 static void
 every_allocation_may_fail(void)
 {
-	unsigned long n;
-	int rc;
-
-	for (n = 1; n < 100; n++) {
-		alloc_fail_at(n);
-		rc = build_loop();
-		if (!alloc_fail_hit())
-			break;
-		tap_check_int(rc, -ENOMEM);
-	}
-	alloc_fail_at(0);
-	tap_check_int(rc, 0);
-	tap_check(n > 10 && n < 100);
+	alloc_each_fails(build_loop, 10, 98);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc_util.h"
 #include "base/alloc.h"
 #include "base/str.h"
 #include "tap.h"
@@ -691,19 +692,7 @@ build_pack_unpack(void)
 static void
 every_allocation_may_fail(void)
 {
-	unsigned long n;
-	int rc;
-
-	for (n = 1; n < 1000; n++) {
-		alloc_fail_at(n);
-		rc = build_pack_unpack();
-		if (!alloc_fail_hit())
-			break;
-		tap_check_int(rc, -ENOMEM);
-	}
-	alloc_fail_at(0);
-	tap_check_int(rc, 0);
-	tap_check(n > 30 && n < 1000);
+	alloc_each_fails(build_pack_unpack, 30, 998);
 }
 
 static const struct tap_test tests[] = {

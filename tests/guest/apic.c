@@ -175,10 +175,10 @@ test_timer(void)
 	ok(!bit(IRR, V(0)) || !sys_is_soft(),
 	    "nor when it is unmasked afterwards (KVM's does)");
 	timer(V(0), 0xb, 1000);
-	ok(wait_until(is_requested, (void *)V(0), 2000),
+	ok(wait_until(is_requested, (void *)V(0), PATIENCE),
 	    "one shot requests while IF is clear");
 	sti();
-	ok(within(V(0), 2000), "and comes with IF set");
+	ok(within(V(0), PATIENCE), "and comes with IF set");
 	delay_us(3000);
 	ok(irq_count[V(0)] == 1, "once");
 	clear_counts();
@@ -194,7 +194,7 @@ test_timer(void)
 	    "and counts on");
 	lapic_write(LVT_TIMER, V(0) | PERIODIC);
 	clear_counts();
-	ok(within(V(0), 2000), "unmasked it comes again");
+	ok(within(V(0), PATIENCE), "unmasked it comes again");
 	/* to one shot while it runs: this period is the last one */
 	lapic_write(LVT_TIMER, V(0));
 	clear_counts();
@@ -220,7 +220,7 @@ test_deadline(void)
 	ok(lapic_read(CURRENT) == 0 && lapic_read(INITIAL) == 0,
 	    "the initial count is ignored in TSC-deadline mode");
 	wrmsr(0x6e0, 1);
-	ok(within(V(1), 2000), "a deadline in the past comes at once");
+	ok(within(V(1), PATIENCE), "a deadline in the past comes at once");
 	ok(rdmsr(0x6e0) == 0, "and disarms");
 	clear_counts();
 	wrmsr(0x6e0, rdtsc() + (UINT64_C(1) << 36));
@@ -278,7 +278,7 @@ test_priority(void)
 	ok(good, "requests wait in IRR");
 	norder = 0;
 	sti();
-	within(0x44, 2000);
+	within(0x44, PATIENCE);
 	cli();
 	good = norder == 5;
 	for (unsigned i = 0; i < 5 && good; i++)
@@ -291,17 +291,17 @@ test_priority(void)
 	self_ipi(0x71);
 	clear_counts();
 	sti();
-	ok(within(0x71, 2000), "a class above TPR's comes");
+	ok(within(0x71, PATIENCE), "a class above TPR's comes");
 	ok(irq_count[0x61] == 0 && bit(IRR, 0x61), "TPR's own class waits");
 	lapic_write(TPR, 0x5f);
-	ok(within(0x61, 2000), "until TPR falls");
+	ok(within(0x61, PATIENCE), "until TPR falls");
 	lapic_write(TPR, 0x0f);
 	ok(lapic_read(TPR) == 0x0f && lapic_read(PPR) == 0x0f,
 	    "the sub-class of TPR is kept");
 	lapic_write(TPR, 0);
 	irq_handler(0x91, look);
 	self_ipi(0x91);
-	ok(within(0x91, 2000), "an interrupt is served");
+	ok(within(0x91, PATIENCE), "an interrupt is served");
 	if (sys_is_soft()) {
 		ok(isr_seen, "ISR has it meanwhile");
 		ok(ppr_seen == 0x90, "and PPR its class (%x)", ppr_seen);
@@ -341,7 +341,7 @@ test_nesting(void)
 	clear_counts();
 	irq_handler(0x51, low_handler);
 	self_ipi(0x51);
-	within(0x49, 2000);
+	within(0x49, PATIENCE);
 	ok(counts_inside[1] == 1, "a higher class interrupts a handler");
 	ok(counts_inside[0] == 0, "a lower one does not");
 	ok(irq_count[0x49] == 1, "it comes after EOI");
@@ -378,7 +378,8 @@ test_errors(void)
 	clear_counts();
 	lapic_write(LVT_ERROR, V(3));
 	self_ipi(5);
-	ok(within(V(3), 2000), "an illegal vector raises the error interrupt");
+	ok(within(V(3), PATIENCE),
+	    "an illegal vector raises the error interrupt");
 	lapic_write(ESR, 0);
 	ok((lapic_read(ESR) & 0x60) != 0, "ESR tells (%x)", lapic_read(ESR));
 	lapic_write(ESR, 0);
@@ -433,7 +434,7 @@ test_level(void)
 	delay_us(1000);
 	nobody = rte();
 	ioapic_route(4, V_UART | LEVEL, lapic_id());
-	came_again = wait_until(served_thrice, NULL, 3000);
+	came_again = wait_until(served_thrice, NULL, PATIENCE);
 	delay_us(2000);
 	count = irq_count[V_UART];
 	after = rte();
@@ -452,7 +453,7 @@ test_level(void)
 	served = 0;
 	clear_counts();
 	self_ipi(V_UART);
-	within(V_UART, 2000);
+	within(V_UART, PATIENCE);
 	ok(!tmr_inside, "an IPI of the same vector is an edge: TMR is clear");
 	irq_handler(V_UART, NULL);
 }
@@ -521,7 +522,7 @@ test_dest(const struct dest *d)
 	for (unsigned i = 0; i < 4; i++)
 		hits[i] = 0;
 	lapic_ipi(d->dest, d->icr | 0x4000 | V(8));
-	wait_until(settled, (void *)(uint64_t)d->want, 3000);
+	wait_until(settled, (void *)(uint64_t)d->want, PATIENCE);
 	delay_us(2000); /* for one too many */
 	if (!ok(settled((void *)(uint64_t)d->want), "%s", d->what))
 		print("# %u %u %u %u times\n", hits[0], hits[1], hits[2],
@@ -574,7 +575,7 @@ lowest_priority(void)
 		hits[i] = 0;
 	for (unsigned i = 0; i < 8; i++) {
 		lapic_ipi(0x0e, LOGICAL | 0x100 | 0x4000 | V(8));
-		wait_until(hits_are, (void *)(uint64_t)(i + 1), 1000);
+		wait_until(hits_are, (void *)(uint64_t)(i + 1), PATIENCE);
 	}
 	ok(hits_are((void *)8) && hits[0] == 0,
 	    "lowest priority: one of the addressed (%u %u %u)", hits[1],
@@ -604,10 +605,10 @@ test_nmi(void)
 	trap_hook = on_nmi;
 	nmi_seen = 0;
 	lapic_ipi(1, 0x400 | 0x4000);
-	ok(wait_until(nmi_on, (void *)2, 3000), "NMI to CPU 1");
+	ok(wait_until(nmi_on, (void *)2, PATIENCE), "NMI to CPU 1");
 	nmi_seen = 0;
 	lapic_ipi(0, 0xc0400 | 0x4000);
-	ok(wait_until(nmi_on, (void *)14, 3000), "NMI to all but self (%x)",
+	ok(wait_until(nmi_on, (void *)14, PATIENCE), "NMI to all but self (%x)",
 	    nmi_seen);
 }
 
@@ -646,7 +647,7 @@ test_init(void)
 	uint32_t n;
 
 	lapic_ipi(3, 0x4500);
-	ok(wait_until(stands_still, NULL, 5000), "INIT stops a CPU");
+	ok(wait_until(stands_still, NULL, PATIENCE), "INIT stops a CPU");
 	for (unsigned i = 0; i < 4; i++)
 		hits[i] = 0;
 	lapic_ipi(3, 0x4000 | V(8));
@@ -655,9 +656,9 @@ test_init(void)
 	lapic_ipi(2, 0x4608); /* SIPI to one that runs */
 	delay_us(20000);
 	n = ap_loops[2];
-	ok(wait_until(goes_on, (void *)(uint64_t)n, 5000),
+	ok(wait_until(goes_on, (void *)(uint64_t)n, PATIENCE),
 	    "SIPI to a CPU that runs is ignored");
-	ok(ap_start(3, again) && wait_until(is_again_up, NULL, 3000),
+	ok(ap_start(3, again) && wait_until(is_again_up, NULL, PATIENCE),
 	    "it starts again by SIPI");
 }
 

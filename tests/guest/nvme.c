@@ -47,11 +47,11 @@ test_depth(void)
 		put(1, rw(2, 8 + i * 8, 8, back + i * 4096, NULL));
 	ring(1);
 	for (i = 0; i < QUEUE - 1; i++)
-		good += reap(1, 5000) == 0;
+		good += reap(1, PATIENCE) == 0;
 	ok(good == QUEUE - 1, "%u commands at once", good);
 	ok(memcmp(buf + 8 * 512, back + 4096, (QUEUE - 2) * 4096) == 0,
 	    "each with its own data");
-	ok(wait_until(irq_came, &before, 2000), "interrupts came (%u)",
+	ok(wait_until(irq_came, &before, PATIENCE), "interrupts came (%u)",
 	    irq_count[V_IO] - before);
 }
 

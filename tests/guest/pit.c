@@ -83,23 +83,23 @@ user_main(void)
 	rest();
 	print("# AGAIN\n");
 	c = count();
-	ok(wait_until(counts, &c, 1000) && count() <= 1193,
+	ok(wait_until(counts, &c, PATIENCE) && count() <= 1193,
 	    "the count goes on while nobody listens");
 	outb(0x20, 0x0a);
 	ok(inb(0x20) & 1, "an edge waits in the PIC's IRR");
 	ioapic_route(2, V_PIT, lapic_id());
-	ok(wait_until(five, (void *)V_PIT, 5000), "ticks by the I/O APIC");
+	ok(wait_until(five, (void *)V_PIT, PATIENCE), "ticks by the I/O APIC");
 	ioapic_route(2, V_PIT | 0x10000, lapic_id());
 	delay_us(20000);
 	irq_handler(V_PIC, pic_handler);
 	lapic_write(0x350, 0x700);
 	outb(0x21, 0xfe);
-	ok(wait_until(five, (void *)V_PIC, 5000), "ticks by the PIC");
+	ok(wait_until(five, (void *)V_PIC, PATIENCE), "ticks by the PIC");
 	outb(0x21, 0xff);
 	delay_us(20000);
 	irq_count[V_PIC] = 0;
 	outb(0x21, 0xfe);
-	ok(wait_until(five, (void *)V_PIC, 5000), "and again");
+	ok(wait_until(five, (void *)V_PIC, PATIENCE), "and again");
 	outb(0x21, 0xff);
 	outb(0x43, 0x30);
 	tap_done();

@@ -43,13 +43,16 @@ test_pit(void)
 	outb(0x43, 0x34); /* channel 0, mode 2 */
 	outb(0x40, 0);
 	outb(0x40, 0);
-	outb(0x43, 0x00); /* latch */
-	a = inb(0x40);
-	a |= (uint16_t)(inb(0x40) << 8);
-	delay_us(1000);
-	outb(0x43, 0x00);
-	b = inb(0x40);
-	b |= (uint16_t)(inb(0x40) << 8);
+	/* it goes round in 55 ms, in which the host may take the CPU away */
+	for (n = 0, a = b = 0; n < 10 && (uint16_t)(a - b) <= 1000; n++) {
+		outb(0x43, 0x00); /* latch */
+		a = inb(0x40);
+		a |= (uint16_t)(inb(0x40) << 8);
+		delay_us(1000);
+		outb(0x43, 0x00);
+		b = inb(0x40);
+		b |= (uint16_t)(inb(0x40) << 8);
+	}
 	ok((uint16_t)(a - b) > 1000, "PIT channel 0 counts down");
 	outb(0x43, 0x30); /* mode 0, no count: stopped */
 }
@@ -61,10 +64,16 @@ cmos(uint8_t i)
 	return inb(0x71);
 }
 
+static bool
+is_periodic(void *arg)
+{
+	return cmos(0x0c) & 0x40;
+}
+
 static void
 test_rtc(void)
 {
-	uint8_t s, y, n;
+	uint8_t s, y;
 	unsigned low;
 
 	ok((cmos(0x0d) & 0x80) != 0, "RTC battery good");
@@ -84,9 +93,7 @@ test_rtc(void)
 	outb(0x71, 0x26);
 	outb(0x70, 0x0b);
 	outb(0x71, 0x42); /* periodic interrupt, 24h */
-	delay_us(20000);
-	n = cmos(0x0c);
-	ok(n & 0x40, "RTC periodic flag is set (%x)", n);
+	ok(wait_until(is_periodic, NULL, PATIENCE), "RTC periodic flag is set");
 	outb(0x70, 0x0b);
 	outb(0x71, 0x02);
 	/* The flag goes on at its rate with the interrupt off. */

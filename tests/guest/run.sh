@@ -16,7 +16,7 @@ while [ "$n" -gt 0 ]; do
 	set -- "$@" "$a"
 	n=$((n - 1))
 done
-timeout -k 5 "${GUEST_TIMEOUT:-100}" "$bhyve" -m 64 \
+timeout -k 5 "${GUEST_TIMEOUT:-280}" "$bhyve" -m 64 \
 	-s 0,hostbridge -s 31,lpc -l com1,stdio \
 	-o boot.kernel="$guest" -o boot.cmdline="$cmdline" "$@" test \
 	</dev/null 2>"$tmp/err"

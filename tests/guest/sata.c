@@ -63,7 +63,7 @@ until(unsigned p, unsigned reg, uint32_t mask, uint32_t value)
 {
 	struct until u = { p, reg, mask, value };
 
-	return wait_until(is_so, &u, 5000);
+	return wait_until(is_so, &u, PATIENCE);
 }
 
 static bool
@@ -203,7 +203,8 @@ test_irq(unsigned vector, const char *what)
 		prepare(0, 0, 0xe7, 0, 0, NULL, 0);
 		want[1]++;
 		put(0, P_CI, 1);
-		good = wait_until(irq_came, want, 2000) && until(0, P_CI, 1, 0);
+		good = wait_until(irq_came, want, PATIENCE) &&
+		    until(0, P_CI, 1, 0);
 	}
 	ok(good, "ten interrupts by %s", what);
 	mmio_write32(hba + GHC, 0x80000000);

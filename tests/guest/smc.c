@@ -220,7 +220,7 @@ transfer(uint32_t type, uint64_t sector, void *data)
 	vq_desc(&queue, 2, &status, 1, DESC_WRITE, 0);
 	vq_add(&queue, 0);
 	vq_kick(&queue);
-	return vq_wait(&queue, 5000, &u) && status == 0;
+	return vq_wait(&queue, PATIENCE, &u) && status == 0;
 }
 
 static void
@@ -399,7 +399,7 @@ test_cross_modifying(void)
 		/* the caller may be on its way into the old one still */
 		goal = ++value;
 		*(volatile uint32_t *)(f + 1) = value;
-		wait_until(sees, (void *)(uint64_t)value, 10000);
+		wait_until(sees, (void *)(uint64_t)value, PATIENCE);
 		bad = n = 0;
 		for (; n < iterations && bad == 0; n++) {
 			changes[i].fn(IMMEDIATE(f), value, value + 1);

@@ -67,18 +67,19 @@ user_main(void)
 	for (i = 1; i < n; i++)
 		started += ap_start(i, ap);
 	ok(started == n - 1, "%u of %u further CPUs started", started, n - 1);
-	ok(wait_until(all_up, (void *)(uint64_t)((1u << n) - 2), 2000),
+	ok(wait_until(all_up, (void *)(uint64_t)((1u << n) - 2), PATIENCE),
 	    "each said so itself (%x)", up_mask);
 	go = true;
-	ok(wait_until(all_done, NULL, 5000), "all of them ended their work");
+	ok(wait_until(all_done, NULL, PATIENCE),
+	    "all of them ended their work");
 	ok(counter == (n - 1) * 100000, "atomic additions add up (%u)",
 	    counter);
 	for (i = 1; i < n; i++)
 		lapic_ipi(i, 0x4000 | V_IPI);
-	ok(wait_until(ipis, (void *)(uint64_t)(n - 1), 2000),
+	ok(wait_until(ipis, (void *)(uint64_t)(n - 1), PATIENCE),
 	    "halted CPUs wake by IPI (%u)", irq_count[V_IPI]);
 	lapic_ipi(0, 0xc4000 | V_IPI); /* all but self */
-	ok(wait_until(ipis, (void *)(uint64_t)(2 * (n - 1)), 2000),
+	ok(wait_until(ipis, (void *)(uint64_t)(2 * (n - 1)), PATIENCE),
 	    "broadcast IPI (%u)", irq_count[V_IPI]);
 	tap_done();
 }

@@ -61,7 +61,7 @@ request(uint32_t type, uint64_t sector, void *data, uint32_t len, bool write_to)
 	vq_desc(&q, n, &status, 1, DESC_WRITE, 0);
 	vq_add(&q, 0);
 	vq_kick(&q);
-	if (!vq_wait(&q, 5000, &u))
+	if (!vq_wait(&q, PATIENCE, &u))
 		return 0xff;
 	if (u.id != 0)
 		return 0xfe;
@@ -171,8 +171,8 @@ test_irq(void)
 
 	for (i = 0; i < 10; i++)
 		request(0, i, buf_b, 4096, true);
-	ok(wait_until(irq_came, &before, 2000), "MSI-X interrupts came (%u)",
-	    irq_count[V_BLK] - before);
+	ok(wait_until(irq_came, &before, PATIENCE),
+	    "MSI-X interrupts came (%u)", irq_count[V_BLK] - before);
 }
 
 /* Many at once, in one indirect table each; event index when negotiated. */
@@ -207,7 +207,7 @@ test_indirect(void)
 		vq_add(&q, (uint16_t)i);
 	}
 	vq_kick(&q);
-	while (done < 8 && vq_wait(&q, 5000, &u))
+	while (done < 8 && vq_wait(&q, PATIENCE, &u))
 		done++;
 	for (i = 0; i < 8; i++)
 		same = same && st[i] == 0;

@@ -27,18 +27,18 @@ ctl_send(uint32_t id, uint16_t event, uint16_t value)
 	vq_desc(&q[3], 0, &ctl_out, sizeof(ctl_out), 0, 0);
 	vq_add(&q[3], 0);
 	vq_kick(&q[3]);
-	vq_wait(&q[3], 2000, &u);
+	vq_wait(&q[3], PATIENCE, &u);
 }
 
-/* Handle control messages for a while; true when port 1's name was seen. */
+/* Handle control messages; true when port 1's name was seen. */
 static bool
-handshake(unsigned ms)
+handshake(void)
 {
 	struct vring_used_elem u;
 	struct ctl *m;
 	bool named = false;
 
-	while (vq_wait(&q[2], ms, &u)) {
+	while (vq_wait(&q[2], named ? 300 : PATIENCE, &u)) {
 		m = (struct ctl *)ctl_in[u.id % 16];
 		print("# control: port %u event %u value %u\n", m->id, m->event,
 		    m->value);
@@ -95,7 +95,7 @@ echo(void)
 	vq_desc(&q[5], 0, buf, u.len, 0, 0);
 	vq_add(&q[5], 0);
 	vq_kick(&q[5]);
-	ok(vq_wait(&q[5], 5000, &u), "and went back");
+	ok(vq_wait(&q[5], PATIENCE, &u), "and went back");
 	delay_us(200000);
 }
 
@@ -113,7 +113,7 @@ user_main(void)
 	if (!ok(bring_up(), "device comes up with multiport"))
 		tap_done();
 	ok(mmio_read32(d.cfg + 4) >= 2, "max_nr_ports");
-	ok(handshake(300), "port 1 has its name");
+	ok(handshake(), "port 1 has its name");
 	if (!solo)
 		echo();
 	/* junk on the control queue */
@@ -123,6 +123,6 @@ user_main(void)
 	vq_add(&q[3], 0);
 	vq_kick(&q[3]);
 	delay_us(1000);
-	ok(bring_up() && handshake(300), "works after junk and a reset");
+	ok(bring_up() && handshake(), "works after junk and a reset");
 	tap_done();
 }

@@ -47,7 +47,7 @@ send(uint32_t len)
 	vq_desc(&tx, 0, out, 12 + len, 0, 0);
 	vq_add(&tx, 0);
 	vq_kick(&tx);
-	return vq_wait(&tx, 2000, &u);
+	return vq_wait(&tx, PATIENCE, &u);
 }
 
 /* Wait for a frame of this Ethernet type; NULL after ms. */
@@ -99,7 +99,7 @@ test_arp(uint8_t gwmac[6])
 	memcpy(p + 14, me, 4);
 	memcpy(p + 24, gw, 4);
 	ok(send(42), "ARP request is taken");
-	a = expect(0x0806, 3000, &len);
+	a = expect(0x0806, PATIENCE, &len);
 	ok(a != NULL && a[14 + 7] == 2 && memcmp(a + 14 + 14, gw, 4) == 0,
 	    "the gateway answers");
 	if (a != NULL)
@@ -143,7 +143,7 @@ test_ping(const uint8_t gwmac[6])
 	ic[2] = (uint8_t)(c >> 8);
 	ic[3] = (uint8_t)c;
 	ok(send(14 + 60), "ICMP echo request is taken");
-	a = expect(0x0800, 3000, &len);
+	a = expect(0x0800, PATIENCE, &len);
 	ok(a != NULL && a[14 + 9] == 1 && a[14 + 20] == 0 &&
 		memcmp(a + 14 + 28, ic + 8, 32) == 0,
 	    "echo reply with the same payload");
@@ -163,7 +163,7 @@ control(uint8_t class, uint8_t cmd, const void *data, uint32_t len)
 	vq_desc(&ctl, 1, &ack, 1, DESC_WRITE, 0);
 	vq_add(&ctl, 0);
 	vq_kick(&ctl);
-	return vq_wait(&ctl, 2000, &u) ? ack : 0xff;
+	return vq_wait(&ctl, PATIENCE, &u) ? ack : 0xff;
 }
 
 static void

@@ -17,10 +17,16 @@ ask(uint8_t *p, uint32_t n)
 	vq_desc(&q, 0, p, n, DESC_WRITE, 0);
 	vq_add(&q, 0);
 	vq_kick(&q);
-	return vq_wait(&q, 2000, &u) ? u.len : 0;
+	return vq_wait(&q, PATIENCE, &u) ? u.len : 0;
 }
 
 #define MSI_VECTOR 0x51
+
+static bool
+msi_came(void *arg)
+{
+	return irq_count[MSI_VECTOR] != *(uint32_t *)arg;
+}
 
 static void
 test_msi(void)
@@ -42,6 +48,7 @@ test_msi(void)
 	q.avail[0] = 0; /* interrupts, please */
 	before = irq_count[MSI_VECTOR];
 	ok(ask(a, 64) == 64, "a request with MSI on");
+	wait_until(msi_came, &before, PATIENCE);
 	delay_us(2000);
 	ok(irq_count[MSI_VECTOR] == before + 1, "one interrupt (%u)",
 	    irq_count[MSI_VECTOR] - before);

@@ -443,7 +443,7 @@ ap_start(uint32_t apic_id, void (*fn)(void))
 	if (wait_until(is_up, NULL, 20))
 		return true;
 	lapic_ipi(apic_id, 0x4600 | (page >> 12));
-	return wait_until(is_up, NULL, 3000);
+	return wait_until(is_up, NULL, PATIENCE);
 }
 
 void

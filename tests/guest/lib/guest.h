@@ -150,6 +150,8 @@ void power_off(void) __attribute__((noreturn));
 void reboot(void) __attribute__((noreturn));
 /* Seconds, by the ACPI PM timer (PMBASE 0x600). */
 void delay_us(unsigned us);
+/* For what must come, in ms: a busy host gives a thread its turn late. */
+#define PATIENCE 20000
 bool wait_until(bool (*cond)(void *), void *arg, unsigned ms);
 
 /* ---- memory and text ---- */

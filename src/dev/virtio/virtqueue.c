@@ -286,20 +286,9 @@ vq_arm(struct virtqueue *vq)
 }
 
 bool
-vq_poll(struct virtqueue *vq, uint64_t ns)
+vq_peek(struct virtqueue *vq)
 {
-	uint64_t end = mevent_now_ns() + ns;
-
-	while (vq->live && virtio_may_dma(vq->vd)) {
-		for (unsigned i = 0; i < 16; i++) {
-			if (vq_look(vq) != 0)
-				return true;
-			__builtin_ia32_pause();
-		}
-		if (mevent_now_ns() >= end)
-			break;
-	}
-	return false;
+	return vq->live && virtio_may_dma(vq->vd) && vq_look(vq) != 0;
 }
 
 int

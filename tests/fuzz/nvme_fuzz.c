@@ -48,6 +48,8 @@ enum op {
 	OP_CONSUME, /* completions are read */
 	OP_CFG_WRITE,
 	OP_PAUSE,
+	OP_SHADOW, /* doorbells in memory */
+	OP_WORD, /* one of them */
 	OP_COUNT
 };
 
@@ -157,6 +159,44 @@ op_queue(struct input *in)
 	(void)nrig_wait(&n, 0, 1);
 }
 
+#define VALUES 0xe0000
+#define EVENTS 0xe1000
+
+/* Without waiting, as op_queue(). */
+static void
+op_shadow(struct input *in)
+{
+	struct nvme_sqe c = {
+		.opcode = NVME_ADMIN_DOORBELLS, .prp1 = VALUES, .prp2 = EVENTS
+	};
+
+	if (n.q[0].sq_size == 0)
+		return;
+	if ((take(in, 1) & 7) == 0) {
+		c.prp1 = take_gpa(in);
+		c.prp2 = take_gpa(in);
+	} else {
+		n.values = c.prp1;
+		n.events = c.prp2;
+	}
+	nrig_put(&n, 0, &c);
+	nrig_ring(&n, 0);
+	(void)nrig_wait(&n, 0, 1);
+}
+
+static void
+op_word(struct input *in)
+{
+	unsigned at = (unsigned)take(in, 1);
+	uint32_t v = (uint32_t)take(in, 1);
+
+	if (v >= 0xf0)
+		v = (uint32_t)take(in, 4);
+	store_le32(rig_ram(&n.r, VALUES + (at & 0xf) * 4), v);
+	if ((at & 0x80) != 0)
+		nrig_set(&n, NVME_DOORBELLS + (at & 0xf) * 4, v);
+}
+
 static void
 run_op(struct input *in)
 {
@@ -213,6 +253,12 @@ run_op(struct input *in)
 	case OP_PAUSE:
 		usleep(30);
 		break;
+	case OP_SHADOW:
+		op_shadow(in);
+		break;
+	case OP_WORD:
+		op_word(in);
+		break;
 	case OP_COUNT:
 		break;
 	}
@@ -247,6 +293,7 @@ fuzz_reset(void)
 		abort();
 	memset(rig_ram(&n.r, 0), 0, RIG_RAM);
 	memset(n.q, 0, sizeof(n.q));
+	n.values = n.events = 0;
 }
 
 int

@@ -40,6 +40,46 @@ nrig_doorbell(struct nrig *n, unsigned q, bool cq, uint32_t v)
 	nrig_set(n, NVME_DOORBELLS + q * 8 + (cq ? 4 : 0), v);
 }
 
+uint32_t *
+nrig_word(struct nrig *n, uint64_t page, unsigned q, bool cq)
+{
+	return (uint32_t *)(void *)rig_ram(&n->r, page + q * 8 + (cq ? 4 : 0));
+}
+
+/* As drivers have it (7.13): the register is for values that pass the event. */
+static void
+move(struct nrig *n, unsigned q, bool cq, uint32_t v)
+{
+	uint32_t *word, old, event;
+
+	if (n->values != 0 && q != 0) {
+		word = nrig_word(n, n->values, q, cq);
+		old = *word;
+		__atomic_store_n(word, v, __ATOMIC_SEQ_CST);
+		event = __atomic_load_n(
+		    nrig_word(n, n->events, q, cq), __ATOMIC_SEQ_CST);
+		if ((uint16_t)(v - event - 1) >= (uint16_t)(v - old))
+			return;
+	}
+	n->rings += q != 0;
+	nrig_doorbell(n, q, cq, v);
+}
+
+unsigned
+nrig_shadow(struct nrig *n, uint64_t values, uint64_t events)
+{
+	unsigned status = nrig_do(n, 0,
+	    (struct nvme_sqe){ .opcode = NVME_ADMIN_DOORBELLS,
+		.prp1 = values,
+		.prp2 = events });
+
+	if (status == 0) {
+		n->values = values;
+		n->events = events;
+	}
+	return status;
+}
+
 bool
 nrig_csts(struct nrig *n, uint32_t mask, uint32_t want)
 {
@@ -64,6 +104,7 @@ bool
 nrig_enable(struct nrig *n)
 {
 	rig_msix(&n->r);
+	n->values = n->events = 0;
 	queue_reset(n, 0, 16);
 	nrig_set(n, NVME_AQA, 15 << 16 | 15);
 	rig_write(&n->r, NVME_ASQ, 8, NRIG_SQ(0));
@@ -90,7 +131,7 @@ nrig_put(struct nrig *n, unsigned q, const struct nvme_sqe *c)
 void
 nrig_ring(struct nrig *n, unsigned q)
 {
-	nrig_doorbell(n, q, false, n->q[q].tail);
+	move(n, q, false, n->q[q].tail);
 }
 
 unsigned
@@ -122,7 +163,7 @@ nrig_wait(struct nrig *n, unsigned q, unsigned ms)
 	unsigned status = nrig_peek(n, q, ms);
 
 	if (status != NRIG_NONE)
-		nrig_doorbell(n, q, true, n->q[q].head);
+		move(n, q, true, n->q[q].head);
 	return status;
 }
 

@@ -23,6 +23,9 @@ struct nrig {
 		uint8_t phase;
 	} q[NRIG_QUEUES];
 	struct nvme_cqe last; /* the completion taken last */
+	/* Doorbells in memory: two pages, 0: none */
+	uint64_t values, events;
+	unsigned rings; /* doorbell registers written for I/O queues */
 };
 
 int nrig_open(struct nrig *n, const char *opts, struct error *err);
@@ -30,6 +33,10 @@ void nrig_close(struct nrig *n);
 uint32_t nrig_reg(struct nrig *n, unsigned off);
 void nrig_set(struct nrig *n, unsigned off, uint32_t v);
 void nrig_doorbell(struct nrig *n, unsigned q, bool cq, uint32_t v);
+/* Doorbell Buffer Config; from then on the rig uses them, its status. */
+unsigned nrig_shadow(struct nrig *n, uint64_t values, uint64_t events);
+/* The word of a queue in a page of doorbells. */
+uint32_t *nrig_word(struct nrig *n, uint64_t page, unsigned q, bool cq);
 /* Until (CSTS & mask) == want; false after RIG_PATIENCE. */
 bool nrig_csts(struct nrig *n, uint32_t mask, uint32_t want);
 /* Admin queues of 16 entries, MSI-X, enabled. */

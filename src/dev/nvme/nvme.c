@@ -35,6 +35,9 @@ static const struct config_key nvme_keys[] = {
 	    "identifier of the namespace (EUI-64); 0: a UUID instead" },
 	{ "dsm", CONFIG_ENUM, "auto", "auto|enable|disable", 0,
 	    "offer deallocation (TRIM)" },
+	{ "dbcs", CONFIG_BOOL, "true", NULL, 0,
+	    "offer doorbells in memory (Doorbell Buffer Config)" },
+	BLOCK_POLL_KEY,
 	{ "ram", CONFIG_UINT, NULL, "1.." RAM_MAX_MIB, 0,
 	    "a disk of so many MiB of memory, instead of path" },
 	{ NULL },
@@ -132,28 +135,6 @@ reg_write_locked(struct nvme *n, uint64_t off, uint32_t v)
 	}
 }
 
-/*
- * Values are kept as they come, the data thread judges them. Nothing here
- * waits.
- */
-static void
-doorbell_write(struct nvme *n, uint64_t off, uint32_t v)
-{
-	uint64_t id = off / 8;
-
-	if (id > n->nqueues)
-		return;
-	if (off % 8 == 0) {
-		ATOMIC_SET(&n->sq[id].doorbell, v);
-		mevent_notify(n->sq[id].bell);
-		return;
-	}
-	__atomic_store_n(&n->cq[id].doorbell, v, __ATOMIC_SEQ_CST);
-	if (__atomic_exchange_n(&n->cq[id].stalled, false, __ATOMIC_SEQ_CST))
-		mevent_notify(n->settle);
-	nvme_intx_update(n);
-}
-
 static uint64_t
 nvme_bar_read(struct pci_dev *pd, unsigned idx, uint64_t off, unsigned width)
 {
@@ -182,7 +163,7 @@ nvme_bar_write(struct pci_dev *pd, unsigned idx, uint64_t off, unsigned width,
 		return;
 	if (off >= NVME_DOORBELLS) {
 		if (width == 4)
-			doorbell_write(
+			nvme_doorbell_write(
 			    n, off - NVME_DOORBELLS, (uint32_t)value);
 		return;
 	}
@@ -284,7 +265,9 @@ read_sizes(struct nvme *n, const struct config_node *conf, struct error *err)
 	n->nqueues = (unsigned)maxq;
 	n->max_entries = (uint32_t)qsz;
 	n->slots = (unsigned)slots;
-	return rc;
+	if (rc == 0)
+		rc = config_get_bool(conf, nvme_keys, "dbcs", &n->shadows, err);
+	return rc == 0 ? block_poll_init(&n->poll, conf, nvme_keys, err) : rc;
 }
 
 /* What follows from the medium. */
@@ -439,6 +422,7 @@ nvme_free(struct nvme *n)
 	if (n->thr != NULL)
 		(void)mevent_call_wait(iothread_loop(n->thr), close_on_loop, n);
 	nvme_queues_fini(n);
+	mevent_delete(n->bell);
 	mevent_delete(n->settle);
 	iothread_destroy(n->thr);
 	fd_close(&n->ram_fd);
@@ -452,6 +436,7 @@ nvme_build(struct nvme *n, const struct config_node *conf, struct error *err)
 {
 	int rc = read_sizes(n, conf, err);
 
+	nvme_queues_init(n);
 	if (rc == 0)
 		rc = read_names(n, conf, err);
 	if (rc == 0)
@@ -459,7 +444,7 @@ nvme_build(struct nvme *n, const struct config_node *conf, struct error *err)
 	if (rc == 0)
 		rc = read_medium(n, conf, err);
 	if (rc == 0)
-		rc = nvme_queues_init(n, err);
+		rc = nvme_doorbells_init(n, err);
 	if (rc == 0)
 		rc = mevent_add_notifier(
 		    iothread_loop(n->thr), nvme_settle, n, &n->settle, err);

@@ -111,6 +111,7 @@ static const struct {
 	{ NVME_ADMIN_SET_FEATURES, nvme_set_features },
 	{ NVME_ADMIN_GET_FEATURES, nvme_get_features },
 	{ NVME_ADMIN_ASYNC_EVENT, nvme_event_request },
+	{ NVME_ADMIN_DOORBELLS, nvme_doorbells },
 };
 
 uint16_t

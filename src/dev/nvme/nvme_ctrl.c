@@ -80,6 +80,19 @@ drop_deletes(struct nvme *n)
 	}
 }
 
+/* What a run came to; how seldom the guest left for its doorbells. */
+static void
+tell_counts(struct nvme *n)
+{
+	uint64_t rings = __atomic_exchange_n(&n->rings, 0, __ATOMIC_RELAXED);
+
+	if (n->taken > 0)
+		log_debug(pci_dev_name(n->pd),
+		    "%llu commands, %llu writes to doorbells",
+		    (unsigned long long)n->taken, (unsigned long long)rings);
+	n->taken = 0;
+}
+
 void
 nvme_stop(struct nvme *n)
 {
@@ -92,12 +105,14 @@ nvme_stop(struct nvme *n)
 	while (ev->nwaiting > 0)
 		nvme_req_put(ev->waiting[--ev->nwaiting]);
 	ev->pending = ev->masked = false;
+	n->shadow_value = n->shadow_event = NULL;
 	for (unsigned i = 0; i <= n->nqueues; i++)
 		nvme_cq_close(&n->cq[i]);
 	for (unsigned i = 0; i <= n->nqueues; i++)
 		nvme_sq_close(&n->sq[i]);
 	n->draining = false;
 	n->shut_busy = false;
+	tell_counts(n);
 	ATOMIC_SET(&n->intms, 0);
 	nvme_intx_update(n);
 	csts_change(n, NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST, 0);

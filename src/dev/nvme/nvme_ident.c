@@ -34,6 +34,8 @@ ident_controller(struct nvme *n, uint8_t *p)
 	p[77] = NVME_MDTS;
 	store_le32(p + 80, NVME_VERSION);
 	p[111] = 1; /* CNTRLTYPE: I/O controller */
+	if (nvme_has_shadows(n))
+		store_le16(p + 256, 0x100); /* OACS: Doorbell Buffer Config */
 	p[258] = 3; /* ACL: 4 */
 	p[259] = NVME_EVENTS - 1; /* AERL */
 	p[260] = 0x03; /* FRMW: one slot, read-only */

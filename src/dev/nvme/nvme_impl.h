@@ -1,11 +1,11 @@
 /*
  * Inside of the NVMe controller.
  *
- *   nvme.c          the PCI function: options, building, registers, doorbells
+ *   nvme.c          the PCI function: options, building, registers
  *   nvme_ctrl.c     enable, reset and shutdown; asynchronous events
- *   nvme_queue.c    submission and completion queues, interrupts
- *   nvme_prp.c      the guest's pages of a command
- *   nvme_io.c       commands to the namespace
+ *   nvme_doorbell.c doorbells in registers and memory; when queues are looked
+ * at nvme_queue.c    submission and completion queues, interrupts nvme_prp.c
+ * the guest's pages of a command nvme_io.c       commands to the namespace
  *   nvme_admin.c    commands to the controller
  *   nvme_ident.c    IDENTIFY
  *   nvme_log.c      log pages
@@ -26,6 +26,7 @@
 
 #include "base/mevent.h"
 #include "dev/block/block.h"
+#include "dev/block/poll.h"
 #include "dev/nvme/nvme_spec.h"
 #include "dev/pci/pci.h"
 
@@ -61,6 +62,12 @@ struct nvme_req {
 	struct iovec iov[NVME_IOV];
 };
 
+/* A queue's words in the guest's two pages, 7.13; NULL: it has none. */
+struct nvme_shadow {
+	uint32_t *value; /* the doorbell's, the guest writes it */
+	uint32_t *event; /* we: the register is rung when the value passes it */
+};
+
 struct nvme_cq {
 	bool live;
 	uint16_t id;
@@ -72,6 +79,7 @@ struct nvme_cq {
 	struct nvme_req *wait, **wait_last; /* completed, no room yet */
 	bool raise; /* posted since the last interrupt */
 	uint16_t vector;
+	struct nvme_shadow shadow;
 	/* atomic */
 	uint32_t tail;
 	bool irq; /* live, interrupts enabled */
@@ -87,13 +95,16 @@ struct nvme_sq {
 	uint32_t head;
 	struct nvme_cq *cq;
 	const uint8_t *ring; /* in guest memory, checked */
-	struct mevent *bell; /* notifier on the data thread */
+	struct nvme_shadow shadow;
+	uint32_t bad; /* doorbell value that was complained about, or 0 */
 	struct nvme_req *free;
 	unsigned made, max; /* requests */
 	unsigned inflight;
 	bool starved; /* stopped for want of a request */
 	struct nvme_req *deleting; /* the DELETE that waits for inflight 0 */
-	uint32_t doorbell; /* atomic */
+	/* atomic */
+	uint32_t doorbell;
+	bool rung; /* the register was written */
 };
 
 struct nvme_error {
@@ -140,6 +151,7 @@ struct nvme {
 	unsigned lba_shift;
 	uint64_t lbas;
 	bool readonly, dsm;
+	bool shadows; /* doorbells in memory are offered */
 	char serial[NVME_SERIAL + 1];
 	uint64_t eui64; /* or 0: */
 	uint8_t uuid[16];
@@ -149,15 +161,21 @@ struct nvme {
 	uint64_t asq, acq;
 	pthread_mutex_t irq_lock; /* the level of INTx; a leaf */
 	struct mevent *settle; /* notifier: follow the registers */
+	struct mevent *bell; /* notifier: look at the submission queues */
 
 	/* atomic */
 	uint32_t cc, csts, intms;
 	bool reset_wanted; /* CC.EN went to 0 since */
+	bool asleep; /* ring the bell; else the data thread looks by itself */
+	uint64_t rings; /* doorbell registers written since the last reset */
 
 	/* data thread */
 	bool enabled;
 	bool draining; /* a reset waits for requests */
 	bool closing;
+	struct block_poll poll;
+	uint32_t *shadow_value, *shadow_event; /* the guest's pages, or NULL */
+	uint64_t taken; /* commands since the last reset */
 	struct block_req shut; /* the flush of a shutdown */
 	bool shut_busy;
 	struct nvme_features feat;
@@ -184,8 +202,24 @@ void nvme_event_unmask(struct nvme *n);
 /* Take an ASYNC EVENT REQUEST back; false: there is none of that number. */
 bool nvme_event_abort(struct nvme *n, uint16_t cid);
 
+/* ---- nvme_doorbell.c ---- */
+int nvme_doorbells_init(struct nvme *n, struct error *err);
+/* A register was written, off from the first of them; any thread. */
+void nvme_doorbell_write(struct nvme *n, uint64_t off, uint32_t v);
+/* Are doorbells in memory offered now? The line needs the registers. */
+bool nvme_has_shadows(const struct nvme *n);
+/* DOORBELL BUFFER CONFIG, 5.7 */
+uint16_t nvme_doorbells(struct nvme *n, struct nvme_req *req);
+/* The queue's words, if there are pages; they begin with what it had. */
+void nvme_sq_shadow(struct nvme_sq *sq);
+void nvme_cq_shadow(struct nvme *n, struct nvme_cq *cq);
+/* As the guest wrote it: check it. */
+uint32_t nvme_cq_doorbell(const struct nvme_cq *cq);
+/* Be woken when the guest takes completions; look again after it. */
+void nvme_cq_ask(struct nvme *n, struct nvme_cq *cq);
+
 /* ---- nvme_queue.c ---- */
-int nvme_queues_init(struct nvme *n, struct error *err);
+void nvme_queues_init(struct nvme *n);
 void nvme_queues_fini(struct nvme *n);
 /*
  * Open a queue; gpa and size have not been checked against memory. A status of
@@ -198,6 +232,8 @@ uint16_t nvme_sq_open(
 void nvme_cq_close(struct nvme_cq *cq);
 /* At once; requests in flight are the caller's concern. */
 void nvme_sq_close(struct nvme_sq *sq);
+/* Take commands as far as tail, a budget of them. */
+void nvme_sq_take(struct nvme_sq *sq, uint32_t tail);
 /* Close it and complete 'req' when its last request has ended. */
 void nvme_sq_delete(struct nvme_sq *sq, struct nvme_req *req);
 /* Answer a command; sends no interrupt yet. */

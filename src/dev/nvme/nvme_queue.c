@@ -75,13 +75,16 @@ nvme_req_put(struct nvme_req *req)
 static bool
 cq_has_room(struct nvme *n, struct nvme_cq *cq)
 {
-	uint32_t head = __atomic_load_n(&cq->doorbell, __ATOMIC_SEQ_CST);
+	uint32_t head;
 
+	if (!pci_bus_master(n->pd))
+		return false;
+	head = nvme_cq_doorbell(cq);
 	if (head < cq->size)
 		cq->head = head;
 	else
 		nvme_event(n, NVME_EVENT_BAD_VALUE);
-	return (cq->tail + 1) % cq->size != cq->head && pci_bus_master(n->pd);
+	return (cq->tail + 1) % cq->size != cq->head;
 }
 
 /*
@@ -93,7 +96,7 @@ cq_ready(struct nvme *n, struct nvme_cq *cq)
 {
 	if (cq_has_room(n, cq))
 		return true;
-	__atomic_store_n(&cq->stalled, true, __ATOMIC_SEQ_CST);
+	nvme_cq_ask(n, cq);
 	return cq_has_room(n, cq);
 }
 
@@ -238,58 +241,25 @@ sq_take(struct nvme_sq *sq, struct nvme_req *req)
 	/* The compiler must not look there again: the guest writes too. */
 	__asm__ volatile("" ::: "memory");
 	sq->head = (sq->head + 1) % sq->size;
+	n->taken++;
 	status = sq->id == 0 ? nvme_admin(n, req) : nvme_io(n, req);
 	if (status != NVME_PENDING)
 		nvme_complete(req, status);
 }
 
-static bool
-sq_has_work(const struct nvme_sq *sq, uint32_t tail)
+void
+nvme_sq_take(struct nvme_sq *sq, uint32_t tail)
 {
-	return sq->live && sq->deleting == NULL && sq->head != tail &&
-	    pci_bus_master(sq->n->pd);
-}
-
-static void
-sq_run(struct nvme_sq *sq)
-{
-	uint32_t tail = ATOMIC_GET(&sq->doorbell);
-
-	if (tail >= sq->size) {
-		nvme_event(sq->n, NVME_EVENT_BAD_VALUE);
-		return;
-	}
 	sq->starved = false;
-	for (unsigned i = 0; i < BUDGET; i++) {
-		struct nvme_req *req;
+	for (unsigned i = 0; i < BUDGET && sq->head != tail; i++) {
+		struct nvme_req *req = req_get(sq);
 
-		if (!sq_has_work(sq, tail))
-			return;
-		req = req_get(sq);
 		if (req == NULL) {
 			sq->starved = true;
 			return;
 		}
 		sq_take(sq, req);
 	}
-	mevent_notify(sq->bell);
-}
-
-/* A bell; on the data thread. */
-static void
-sq_rung(void *arg)
-{
-	struct nvme_sq *sq = arg;
-	struct nvme *n = sq->n;
-
-	if (!n->enabled)
-		return;
-	if (sq->live)
-		sq_run(sq);
-	else
-		nvme_event(n, NVME_EVENT_BAD_DOORBELL);
-	block_kick(n->bd);
-	nvme_interrupt(n);
 }
 
 void
@@ -300,7 +270,7 @@ nvme_queues_run(struct nvme *n)
 			cq_run(n, &n->cq[i]);
 	for (unsigned i = 0; i <= n->nqueues; i++)
 		if (n->sq[i].starved && n->sq[i].free != NULL)
-			mevent_notify(n->sq[i].bell);
+			mevent_notify(n->bell);
 }
 
 /* ---- life of a queue ---- */
@@ -339,6 +309,7 @@ nvme_cq_open(struct nvme *n, unsigned id, uint64_t gpa, uint32_t size,
 	ATOMIC_SET(&cq->tail, 0);
 	ATOMIC_SET(&cq->doorbell, 0);
 	ATOMIC_SET(&cq->stalled, false);
+	nvme_cq_shadow(n, cq);
 	ATOMIC_SET(&cq->irq, irq);
 	cq->live = true;
 	return NVME_OK;
@@ -365,7 +336,10 @@ nvme_sq_open(
 	sq->deleting = NULL;
 	sq->cq = &n->cq[cqid];
 	sq->cq->nsq++;
+	sq->bad = 0;
 	ATOMIC_SET(&sq->doorbell, 0);
+	ATOMIC_SET(&sq->rung, false);
+	nvme_sq_shadow(sq);
 	sq->live = true;
 	return NVME_OK;
 }
@@ -380,6 +354,7 @@ nvme_cq_close(struct nvme_cq *cq)
 	cq->raise = false;
 	ATOMIC_SET(&cq->irq, false);
 	cq->ring = NULL;
+	cq->shadow = (struct nvme_shadow){ 0 };
 }
 
 void
@@ -392,6 +367,8 @@ nvme_sq_close(struct nvme_sq *sq)
 	sq->deleting = NULL;
 	sq->cq->nsq--;
 	sq->ring = NULL;
+	sq->shadow = (struct nvme_shadow){ 0 };
+	ATOMIC_SET(&sq->rung, false);
 }
 
 void
@@ -408,22 +385,17 @@ nvme_sq_delete(struct nvme_sq *sq, struct nvme_req *req)
 	cq_forget(cq, sq);
 }
 
-int
-nvme_queues_init(struct nvme *n, struct error *err)
+void
+nvme_queues_init(struct nvme *n)
 {
-	int rc = 0;
-
-	for (unsigned i = 0; rc == 0 && i <= n->nqueues; i++) {
+	for (unsigned i = 0; i <= n->nqueues; i++) {
 		struct nvme_sq *sq = &n->sq[i];
 
 		sq->n = n;
 		sq->id = (uint16_t)i;
 		sq->max = i == 0 ? ADMIN_SLOTS : n->slots;
 		n->cq[i].wait_last = &n->cq[i].wait;
-		rc = mevent_add_notifier(
-		    iothread_loop(n->thr), sq_rung, sq, &sq->bell, err);
 	}
-	return rc;
 }
 
 void
@@ -432,7 +404,6 @@ nvme_queues_fini(struct nvme *n)
 	struct nvme_req *req;
 
 	for (unsigned i = 0; i <= n->nqueues; i++) {
-		mevent_delete(n->sq[i].bell);
 		while ((req = n->sq[i].free) != NULL) {
 			n->sq[i].free = req->next;
 			free(req);

@@ -126,6 +126,14 @@ user_main(void)
 		tap_done();
 	test_data();
 	test_depth();
+	ok(open_words(), "doorbells in memory");
+	test_data();
+	test_depth();
+	for (unsigned i = 0; i < 16; i++)
+		words[i] = ~0u;
+	ok(open_queues() && open_words() &&
+		run(1, rw(2, 8, 1, back, NULL)) == 0,
+	    "junk in them: works after a reset");
 	test_breaches();
 	tap_done();
 }

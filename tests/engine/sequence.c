@@ -43,6 +43,8 @@ struct shared {
 static struct shared *sh;
 static uint16_t pool[2048]; /* rows that may be in a sequence */
 static unsigned npool, nsimple; /* the first are one-byte opcodes */
+static uint16_t fp_pool[2048]; /* of them, FP and SIMD */
+static unsigned nfp;
 
 static double
 now(void)
@@ -97,6 +99,19 @@ make_pool(void)
 		if (pass == 0)
 			nsimple = npool;
 	}
+	for (unsigned i = 0; i < npool; i++)
+		if (x86_rows[pool[i]].attr & X86_A_FPSIMD)
+			fp_pool[nfp++] = pool[i];
+}
+
+/* fp: nearly all of a sequence are FP and SIMD instructions. */
+static const struct x86_row *
+pick(struct rng *g, bool fp)
+{
+	if (fp && rng_below(g, 4) != 0)
+		return &x86_rows[fp_pool[rng_below(g, nfp)]];
+	return &x86_rows[pool[rng_below(g, 3) != 0 ? rng_below(g, nsimple)
+						   : rng_below(g, npool)]];
 }
 
 /* Shifts and rotates pass flags on rather than use them. */
@@ -112,14 +127,13 @@ static void
 make_sequence(struct rng *g, struct sequence *s)
 {
 	unsigned steps = 2 + rng_below(g, STEPS_MAX - 1);
+	bool fp = rng_below(g, 3) == 0;
 	struct x86_insn in;
 
 	s->len = 0;
 	s->undefined = 0;
 	for (unsigned i = 0; i < steps; i++) {
-		unsigned k = rng_below(g, 3) != 0 ? rng_below(g, nsimple)
-						  : rng_below(g, npool);
-		const struct x86_row *row = &x86_rows[pool[k]];
+		const struct x86_row *row = pick(g, fp);
 
 		if (uses(row, s->undefined) ||
 		    !gen_step(g, row, s->code + s->len, &in))

@@ -11,11 +11,13 @@
 #include <stdlib.h>
 
 #include "vmm/soft/chain_out.h"
+#include "vmm/soft/chain_shape.h"
 #include "vmm/soft/codemem.h"
+#include "vmm/soft/fpu_cache.h"
 
 #define CHAIN_SIZE CODEMEM_MAX
 /* of one block: no operation needs more */
-#define OP_MAX 160u
+#define OP_MAX 512u
 #define CHAIN_MAX ((SOFT_BLOCK_INSNS * 2 + 4) * OP_MAX)
 
 typedef struct soft_next
@@ -74,6 +76,8 @@ put_call(struct chain_out *o, const struct soft_code *c,
 		PUT(o, 0xff, 0xd0);
 	}
 	o->flags = false;
+	o->live = 0;
+	o->vectors = 0;
 }
 
 /* On to the operation in RAX, the first of a block, or NULL. */
@@ -88,7 +92,7 @@ put_dispatch(struct chain_out *o, const struct soft_chain *ch)
 static void
 put_stubs(struct soft_chain *ch)
 {
-	struct chain_out o = { ch->mem.write, ch->mem.exec, false };
+	struct chain_out o = { .w = ch->mem.write, .x = ch->mem.exec };
 
 	ch->enter = (enter_fn *)(uintptr_t)o.x;
 	PUT(&o, 0xf3, 0x0f, 0x1e, 0xfa); /* endbr64 */
@@ -130,8 +134,9 @@ soft_chain_create(struct soft_cpu *cpu)
 		return rc;
 	}
 	cpu->code->chain = ch;
+	cpu->fp->chain = &ch->mem;
 	cpu->arena = cpu->code->arena;
-	chain_inline_init();
+	chain_shape_init();
 	put_stubs(ch);
 	return 0;
 }
@@ -143,6 +148,8 @@ soft_chain_destroy(struct soft_cpu *cpu)
 
 	if (ch == NULL)
 		return;
+	if (cpu->fp != NULL)
+		cpu->fp->chain = NULL;
 	soft_codemem_destroy(&ch->mem);
 	free(ch);
 	cpu->code->chain = NULL;
@@ -161,10 +168,13 @@ soft_chain_flush(struct soft_cpu *cpu)
 
 /* What waits for its code out of line */
 struct late {
-	uint8_t *jump; /* displacement of the jump to it */
+	struct chain_slow from; /* the jumps to it */
 	const uint8_t *back; /* NULL: it ends the block */
 	uint16_t op;
-	bool flags; /* that the way back has */
+	/* that the way back has, as in chain_out */
+	bool flags;
+	uint8_t live;
+	uint16_t vectors;
 	bool taken; /* a branch; else a call of the handler */
 	uint8_t cc;
 };
@@ -177,12 +187,14 @@ struct chain_draft {
 };
 
 static void
-put_late(struct chain_draft *d, uint8_t *jump, unsigned op, bool back)
+put_late(struct chain_draft *d, struct chain_slow from, unsigned op, bool back)
 {
-	d->late[d->nlate++] = (struct late){ .jump = jump,
+	d->late[d->nlate++] = (struct late){ .from = from,
 		.back = back ? d->o.x : NULL,
 		.op = (uint16_t)op,
-		.flags = d->o.flags };
+		.flags = d->o.flags,
+		.live = d->o.live,
+		.vectors = d->o.vectors };
 }
 
 /* jcc to code that is to come */
@@ -220,6 +232,7 @@ put_move_rip(struct chain_draft *d, const struct soft_op *op)
 	PUT(o, 0, 0x0f, 0x85);
 	put_to(o, d->c->chain->asked);
 }
+_Static_assert(CHAIN_MAX <= UINT16_MAX, "chain_size");
 _Static_assert(SOFT_BLOCK_INSNS < 128, "put_move_rip: count is a byte");
 
 /* To the block in RAX */
@@ -325,7 +338,7 @@ static void
 put_end(struct chain_draft *d, const struct soft_op *op, unsigned i)
 {
 	enum soft_link link = link_of(op, soft_jmp_ops);
-	uint8_t *slow;
+	struct chain_slow slow = { .n = 1 };
 
 	if (link < SOFT_LINK_COUNT) {
 		put_go(d, op, link);
@@ -333,7 +346,7 @@ put_end(struct chain_draft *d, const struct soft_op *op, unsigned i)
 	}
 	for (unsigned k = 0; k < 2; k++)
 		if (op->fn == soft_call_ops[k]) {
-			slow = chain_push_rip(&d->o, op->off + op->len);
+			slow.jump[0] = chain_push_rip(&d->o, op->off + op->len);
 			put_late(d, slow, i, false);
 			put_go(d, op, k == 0 ? SOFT_IN_PAGE : SOFT_X64);
 			return;
@@ -348,29 +361,39 @@ static void
 put_op(
     struct chain_draft *d, const struct soft_op *op, unsigned i, unsigned kind)
 {
-	uint8_t *slow;
+	struct chain_slow slow = { .n = 0 };
 
 	if (kind >= SOFT_CHAIN_JCC) {
 		chain_flags(&d->o);
-		slow = put_jump(&d->o, kind - SOFT_CHAIN_JCC);
+		slow.jump[slow.n++] = put_jump(&d->o, kind - SOFT_CHAIN_JCC);
 		put_late(d, slow, i, false);
 		d->late[d->nlate - 1].taken = true;
 		d->late[d->nlate - 1].cc = (uint8_t)(kind - SOFT_CHAIN_JCC);
 	} else if (kind == SOFT_CHAIN_END) {
 		put_end(d, op, i);
 	} else if (chain_inline(&d->o, op, &slow)) {
-		if (slow != NULL)
+		if (slow.n != 0)
 			put_late(d, slow, i, true);
 	} else {
 		put_call(&d->o, d->c, op, op->fn);
 	}
 }
 
+/* Again, after a handler that may have accessed a device; acc stays. */
+static struct soft_next
+make_live(
+    struct soft_cpu *cpu, const struct soft_op *op, uint64_t acc, uint64_t what)
+{
+	soft_fp_make_live(cpu, (unsigned)what);
+	return soft_go(op, acc);
+}
+
 static void
 put_out_of_line(
     struct chain_draft *d, const struct soft_op *op, const struct late *l)
 {
-	land(&d->o, l->jump);
+	for (unsigned k = 0; k < l->from.n; k++)
+		land(&d->o, l->from.jump[k]);
 	d->o.flags = false;
 	if (l->taken) {
 		put_go(d, op, link_of(op, soft_jcc_ops[l->cc]));
@@ -381,6 +404,12 @@ put_out_of_line(
 		put_dispatch(&d->o, d->c->chain);
 		return;
 	}
+	if (l->live & SOFT_FP_LIVE) {
+		PUT(&d->o, 0xb9); /* mov $what, %ecx */
+		chain_put32(&d->o, l->live & SOFT_FP_LIVE);
+		put_call(&d->o, d->c, op, (soft_fn *)(uintptr_t)make_live);
+	}
+	chain_fp_load(&d->o, l->vectors);
 	if (l->flags)
 		chain_flags(&d->o);
 	PUT(&d->o, 0xe9);
@@ -400,9 +429,9 @@ soft_chain_make(struct soft_cpu *cpu, struct soft_block *b, const uint8_t *kind)
 		return;
 	d.c = c;
 	d.nlate = 0;
-	d.o.flags = false;
-	d.o.w = ch->mem.write + ch->used;
-	d.o.x = b->chain = ch->mem.exec + ch->used;
+	d.o = (struct chain_out){ .w = ch->mem.write + ch->used,
+		.x = ch->mem.exec + ch->used };
+	b->chain = d.o.x;
 	for (unsigned i = 0; i < b->nops; i++) {
 		put_op(&d, &b->ops[i], i, kind[i]);
 		i += kind[i] == SOFT_CHAIN_PAIR;

@@ -24,7 +24,7 @@ enum soft_chain_kind {
 	SOFT_CHAIN_JCC, /* + condition (0-15): taken, as END; else as PLAIN */
 };
 
-/* Code memory of a vCPU. 0 or -errno. */
+/* Code memory of a vCPU, after its FP thunks. 0 or -errno. */
 int soft_chain_create(struct soft_cpu *cpu);
 void soft_chain_destroy(struct soft_cpu *cpu); /* without one is allowed */
 /* All blocks are gone. */

@@ -9,12 +9,21 @@
 
 #include <stddef.h>
 
+#include "vmm/soft/fpu.h"
 #include "vmm/soft/ops.h"
 
 struct chain_out {
 	uint8_t *w; /* where it is written */
 	const uint8_t *x; /* and where it will run */
 	bool flags; /* the host's flags are those of fl */
+	uint8_t live; /* bits that fp_live has for certain */
+	uint16_t vectors; /* lower halves that are in the host's registers */
+};
+
+/* Jumps to code that calls the handler instead: displacements */
+struct chain_slow {
+	uint8_t *jump[2];
+	unsigned n;
 };
 
 static inline void
@@ -66,17 +75,27 @@ chain_flags(struct chain_out *o)
 /*
  * chain_inline.c: the operation itself, without a call; false: it has to be
  * called, nothing was written. The same in effect as the handler, acc and flags
- * too. *ret_slow: displacement of a jump to code that calls the handler
- * instead; NULL: there is none.
+ * too.
  */
-bool
-chain_inline(struct chain_out *o, const struct soft_op *op, uint8_t **ret_slow);
+bool chain_inline(
+    struct chain_out *o, const struct soft_op *op, struct chain_slow *ret_slow);
 /*
  * Push base_rip + off as a return address; what does not hit the TLB jumps, by
  * the displacement returned.
  */
 uint8_t *chain_push_rip(struct chain_out *o, unsigned off);
-/* Make its table; once. */
-void chain_inline_init(void);
+
+/*
+ * chain_fp.c: FP and SIMD. form: with the operand's address in RCX; false: it
+ * has to be called.
+ */
+bool chain_fp_form(const struct soft_op *op, struct soft_fp_form *ret);
+/* May it run? The displacement of the jump if not, or NULL */
+uint8_t *chain_fp_check(struct chain_out *o, const struct soft_op *op);
+/* Run it; for x87 the operand's linear address is in RSI. */
+void chain_fp(struct chain_out *o, const struct soft_op *op,
+    const struct soft_fp_form *f);
+/* Load lower halves of vector registers. */
+void chain_fp_load(struct chain_out *o, uint16_t vectors);
 
 #endif

@@ -199,8 +199,7 @@ struct soft_cpu {
 	uint64_t xgen[2];
 	const uint8_t *arena; /* of the code cache, for chain.c */
 	const uint8_t **chain_sp; /* stack of the chain that runs, or NULL */
-	uint16_t cur_off; /* running instruction, from base_rip */
-	uint8_t cur_len;
+	uint32_t cur_off; /* running instruction, from base_rip */
 	uint8_t mem_seg; /* segment of the access (#SS or #GP) */
 
 	/*

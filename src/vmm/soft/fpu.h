@@ -13,8 +13,10 @@
  * must not. soft_fp_sync() is therefore called before the machine's callbacks,
  * before vcpu_run returns, and before cpu->xsave is read or changed.
  *
+ * Chains (chain.h) have the same code in place.
+ *
  * Unmasked exceptions: SIMD ones, and pending x87 ones that the next waiting
- * instruction reports, arrive as SIGFPE with the host's RIP in a thunk; the
+ * instruction reports, arrive as SIGFPE with the host's RIP in such code; the
  * handler goes on in soft_fp_failed() and the guest gets #XM or #MF. The same
  * goes for what the host refuses with #UD or #GP.
  *
@@ -139,10 +141,24 @@ struct soft_fp_form {
 	bool strings, strings_index, strings_mask; /* PCMPxSTRx */
 	bool address, memory; /* x87: leaves FIP, FOP; FDP */
 };
-/* false: not to be run this way (a special one without host code). */
-bool soft_fp_make_form(const struct x86_insn *in, struct soft_fp_form *ret);
-/* Code at p (SOFT_FP_CODE_MAX bytes); returns its length. */
+/*
+ * pointer: host register with the operand's address, RSI or RCX. false: not to
+ * be run this way (a special one without host code).
+ */
+bool soft_fp_make_form(
+    const struct x86_insn *in, unsigned pointer, struct soft_fp_form *ret);
+/* The thunk at p (SOFT_FP_CODE_MAX bytes); returns its length. */
 unsigned soft_fp_emit(const struct soft_fp_form *f, uint8_t *p);
+/*
+ * What it does to the guest's registers alone: loads, instruction, stores,
+ * flags. The vCPU is in host register cpu; of the vector registers in "have"
+ * the lower halves are loaded, and all that it names are so afterwards. Changes
+ * RAX.
+ */
+unsigned soft_fp_emit_body(
+    const struct soft_fp_form *f, unsigned cpu, unsigned have, uint8_t *p);
+/* Load the lower halves of vector registers. */
+unsigned soft_fp_emit_loads(unsigned regs, unsigned cpu, uint8_t *p);
 unsigned soft_fp_live_needs(const struct x86_insn *in);
 /* x87, and not a control instruction: it leaves its address in FIP. */
 bool soft_fp_leaves_address(const struct x86_insn *in);

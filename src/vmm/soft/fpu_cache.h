@@ -13,6 +13,7 @@
 
 struct soft_fp {
 	struct soft_codemem code;
+	const struct soft_codemem *chain; /* has such code too; or NULL */
 	uint32_t used; /* bytes of it */
 	uint32_t nthunks;
 	uint32_t serial;

@@ -111,6 +111,8 @@ OP(fp_r)
 	return THUNK->code(cpu, NULL, op);
 }
 
+soft_fn *const soft_fp_reg_op = fp_r;
+
 /* src: alignment - 1 */
 /* clang-format off */
 #define DEF_MEM(name, bytes, address, tag)                                \
@@ -135,7 +137,7 @@ OP(name)                                                                  \
 DEF_SIZES(4) DEF_SIZES(8) DEF_SIZES(16) DEF_SIZES(32)
 #define ROW_SIZES(bytes) { { load_S_##bytes, load_F_##bytes },            \
 	{ store_S_##bytes, store_F_##bytes } },
-static soft_fn *const mem_ops[4][2][2] = {
+soft_fn *const soft_fp_mem_ops[4][2][2] = {
 	ROW_SIZES(4) ROW_SIZES(8) ROW_SIZES(16) ROW_SIZES(32)
 };
 /* clang-format on */
@@ -181,5 +183,5 @@ soft_lower_fpsimd(struct soft_cpu *cpu, struct soft_op *op,
 	op->aux = (uint8_t)kind;
 	op->src = t->align;
 	if (ea != SOFT_EA_G)
-		op->fn = mem_ops[size][t->mem == SOFT_FP_STORE][ea];
+		op->fn = soft_fp_mem_ops[size][t->mem == SOFT_FP_STORE][ea];
 }

@@ -464,7 +464,12 @@ int soft_unary_of(unsigned mn);
 int soft_shift_of(unsigned mn);
 enum soft_ea_kind
 soft_lower_ea(struct soft_op *op, const struct x86_insn *in, unsigned off);
-/* op_simd.c */
+/*
+ * op_simd.c: FP and SIMD without a memory operand, and with one: [4, 8, 16, 32
+ * bytes][store][SOFT_EA_S, SOFT_EA_F]. dst: bits of fp_live that it needs.
+ */
+extern soft_fn *const soft_fp_reg_op;
+extern soft_fn *const soft_fp_mem_ops[4][2][2];
 void soft_lower_fpsimd(struct soft_cpu *cpu, struct soft_op *op,
     const struct x86_insn *in, unsigned off);
 /* A faster handler, where there is one: op_alu.c, op_string.c */

@@ -50,6 +50,20 @@ pass_on(int sig, siginfo_t *si, void *ctx)
 		signal(sig, SIG_DFL); /* and fault again */
 }
 
+/* In a thunk RDI is the vCPU all the time, in a chain RBX. */
+static bool
+is_guest_code(const struct soft_fp *fp, greg_t *g)
+{
+	if (soft_codemem_has(&fp->code, (uint64_t)g[REG_RIP]))
+		return true;
+	if (fp->chain == NULL ||
+	    !soft_codemem_has(fp->chain, (uint64_t)g[REG_RIP]))
+		return false;
+	g[REG_RDI] = g[REG_RBX];
+	g[REG_RSP] -= 8; /* as by a call */
+	return true;
+}
+
 /*
  * A guest's instruction failed: go on in soft_fp_failed(). What it left in
  * MXCSR and in the x87 status comes back with the signal frame, so it is live
@@ -64,9 +78,8 @@ on_signal(int sig, siginfo_t *si, void *ctx)
 
 	for (size_t i = 0; fp != NULL && i < NSIGNALS; i++) {
 		if (signals[i].sig != sig || g[REG_TRAPNO] != signals[i].trap ||
-		    !soft_codemem_has(&fp->code, (uint64_t)g[REG_RIP]))
+		    !is_guest_code(fp, g))
 			continue;
-		/* RDI is the vCPU all the time. */
 		g[REG_RSI] = signals[i].vector;
 		g[REG_RIP] = (greg_t)(uintptr_t)soft_fp_failed;
 		return;
@@ -301,7 +314,7 @@ soft_fp_find(struct soft_cpu *cpu, const struct x86_insn *in)
 	if (fp == NULL && soft_fp_create(cpu) < 0)
 		return NULL;
 	fp = cpu->fp;
-	if (!soft_fp_make_form(in, &f))
+	if (!soft_fp_make_form(in, X86_RSI, &f))
 		return NULL;
 	make_key(in, &f, key);
 	for (unsigned i = fp->hash[hash_key(key)]; i != 0;

@@ -20,7 +20,6 @@
 #define OFF_DATA ((uint32_t)offsetof(struct soft_cpu, fp_data))
 
 #define GPR_NONE 16
-#define RM_RSI 6
 
 /* ---- the instruction ---- */
 
@@ -98,9 +97,10 @@ find_strings(const struct x86_insn *in, struct soft_fp_form *f)
 	f->strings_mask = !f->strings_index;
 }
 
-/* modrm with memory as (%rsi) and the general register as RAX. */
+/* modrm with memory as (pointer) and the general register as RAX. */
 static uint8_t
-new_modrm(const struct x86_insn *in, const struct soft_fp_form *f, uint8_t *rex)
+new_modrm(const struct x86_insn *in, const struct soft_fp_form *f,
+    unsigned pointer, uint8_t *rex)
 {
 	bool gpr_reg = false, gpr_rm = false;
 	unsigned reg = in->reg, rm = in->rm, mod = 3;
@@ -111,7 +111,7 @@ new_modrm(const struct x86_insn *in, const struct soft_fp_form *f, uint8_t *rex)
 	}
 	if (in->mod != 3) {
 		mod = 0;
-		rm = RM_RSI;
+		rm = pointer;
 	} else if (gpr_rm) {
 		rm = 0;
 	}
@@ -192,7 +192,8 @@ imm_mask(const struct x86_insn *in)
 }
 
 bool
-soft_fp_make_form(const struct x86_insn *in, struct soft_fp_form *f)
+soft_fp_make_form(
+    const struct x86_insn *in, unsigned pointer, struct soft_fp_form *f)
 {
 	uint8_t rex = 0, modrm = 0;
 	const struct x86_flag_info *fi = &x86_flag_info[in->row->flags];
@@ -208,7 +209,7 @@ soft_fp_make_form(const struct x86_insn *in, struct soft_fp_form *f)
 	if (in->row->attr & X86_A_PCMPSTR)
 		find_strings(in, f);
 	if (in->has_modrm)
-		modrm = new_modrm(in, f, &rex);
+		modrm = new_modrm(in, f, pointer, &rex);
 	if (in->row->map == X86_MAP_M1) { /* x87: REX means nothing */
 		rex = 0;
 		if (in->mod == 3)
@@ -232,6 +233,7 @@ soft_fp_make_form(const struct x86_insn *in, struct soft_fp_form *f)
 struct out {
 	uint8_t *p;
 	unsigned n;
+	unsigned cpu; /* host register, without REX */
 };
 
 static void
@@ -247,11 +249,11 @@ put_bytes(struct out *o, const char *bytes, unsigned n)
 		put(o, (uint8_t)bytes[i]);
 }
 
-/* modrm and disp32 for (RDI + disp) */
+/* modrm and disp32 for a field of the vCPU */
 static void
-put_rdi(struct out *o, unsigned reg, uint32_t disp)
+put_field(struct out *o, unsigned reg, uint32_t disp)
 {
-	put(o, 0x87 | (reg & 7) << 3);
+	put(o, 0x80 | (reg & 7) << 3 | o->cpu);
 	for (unsigned i = 0; i < 4; i++)
 		put(o, disp >> (8 * i) & 0xff);
 }
@@ -261,7 +263,7 @@ mov64(struct out *o, bool store, unsigned reg, uint32_t disp)
 {
 	put(o, 0x48);
 	put(o, store ? 0x89 : 0x8b);
-	put_rdi(o, reg, disp);
+	put_field(o, reg, disp);
 }
 
 /* (v)movaps between a register and its place */
@@ -277,7 +279,7 @@ move_low(struct out *o, bool vex, bool store, unsigned reg)
 		put(o, 0x0f);
 	}
 	put(o, store ? 0x29 : 0x28);
-	put_rdi(o, reg, OFF_XMM(reg));
+	put_field(o, reg, OFF_XMM(reg));
 }
 
 /* vinsertf128 $1 from, vextractf128 $1 to the place of the upper half */
@@ -288,17 +290,18 @@ move_high(struct out *o, bool store, unsigned reg)
 	put(o, (reg >= 8 ? 0 : 0x80) | 0x63);
 	put(o, store ? 0x7d : ((~reg & 15) << 3 | 5));
 	put(o, store ? 0x19 : 0x18);
-	put_rdi(o, reg, OFF_YMMH(reg));
+	put_field(o, reg, OFF_YMMH(reg));
 	put(o, 1);
 }
 
 static void
-put_loads(struct out *o, const struct soft_fp_form *f)
+put_loads(struct out *o, const struct soft_fp_form *f, unsigned have)
 {
 	for (unsigned r = 0; r < 16; r++) {
 		if (!(f->load >> r & 1))
 			continue;
-		move_low(o, f->vex, false, r);
+		if (!(have >> r & 1))
+			move_low(o, f->vex, false, r);
 		if (f->wide)
 			move_high(o, false, r);
 	}
@@ -311,7 +314,7 @@ put_loads(struct out *o, const struct soft_fp_form *f)
 	}
 	if (f->flags_in) { /* mov fl+1, %ah; sahf */
 		put(o, 0x8a);
-		put_rdi(o, 4, OFF_FL + 1);
+		put_field(o, 4, OFF_FL + 1);
 		put(o, 0x9e);
 	}
 }
@@ -336,7 +339,7 @@ put_stores(struct out *o, const struct soft_fp_form *f)
 		if (fnstsw) { /* 16 bits */
 			put(o, 0x66);
 			put(o, 0x89);
-			put_rdi(o, X86_RAX, OFF_GPR(f->gpr));
+			put_field(o, X86_RAX, OFF_GPR(f->gpr));
 		} else {
 			mov64(o, true, X86_RAX, OFF_GPR(f->gpr));
 		}
@@ -348,7 +351,7 @@ static void
 put_flags(struct out *o)
 {
 	put_bytes(o, "\x9f\x0f\x90\xc0\x66\x89", 6);
-	put_rdi(o, X86_RAX, OFF_FL);
+	put_field(o, X86_RAX, OFF_FL);
 }
 
 /* FIP = base_rip + op->off, FOP = the upper half of op->gen, FDP = fp_data */
@@ -358,12 +361,12 @@ put_address(struct out *o, bool memory)
 	put_bytes(o, "\x0f\xb7\x42", 3); /* movzwl off(%rdx), %eax */
 	put(o, offsetof(struct soft_op, off));
 	put_bytes(o, "\x48\x03", 2); /* add base_rip(%rdi), %rax */
-	put_rdi(o, X86_RAX, OFF_RIP);
+	put_field(o, X86_RAX, OFF_RIP);
 	mov64(o, true, X86_RAX, OFF_XSAVE + SOFT_X87_FIP);
 	put_bytes(o, "\x8b\x42", 2); /* mov gen+4(%rdx), %eax */
 	put(o, offsetof(struct soft_op, gen) + 4);
 	put_bytes(o, "\x66\x89", 2);
-	put_rdi(o, X86_RAX, OFF_XSAVE + SOFT_X87_FOP);
+	put_field(o, X86_RAX, OFF_XSAVE + SOFT_X87_FOP);
 	if (memory) {
 		mov64(o, false, X86_RAX, OFF_DATA);
 		mov64(o, true, X86_RAX, OFF_XSAVE + SOFT_X87_FDP);
@@ -379,21 +382,48 @@ put_next(struct out *o)
 	put(o, 0xc3);
 }
 
+static void
+put_body(struct out *o, const struct soft_fp_form *f, unsigned have)
+{
+	put_loads(o, f, have);
+	for (unsigned i = 0; i < f->len; i++)
+		put(o, f->insn[i]);
+	put_stores(o, f);
+	if (f->flags_out)
+		put_flags(o);
+	if (f->wide)
+		put_bytes(o, "\xc5\xf8\x77", 3); /* vzeroupper */
+}
+
+unsigned
+soft_fp_emit_body(
+    const struct soft_fp_form *f, unsigned cpu, unsigned have, uint8_t *p)
+{
+	struct out o = { .p = p, .cpu = cpu };
+
+	put_body(&o, f, have);
+	return o.n;
+}
+
+unsigned
+soft_fp_emit_loads(unsigned regs, unsigned cpu, uint8_t *p)
+{
+	struct out o = { .p = p, .cpu = cpu };
+
+	for (unsigned r = 0; r < 16; r++)
+		if (regs >> r & 1)
+			move_low(&o, false, false, r);
+	return o.n;
+}
+
 unsigned
 soft_fp_emit(const struct soft_fp_form *f, uint8_t *p)
 {
-	struct out o = { .p = p };
+	struct out o = { .p = p, .cpu = X86_RDI };
 	unsigned skip;
 
 	put_bytes(&o, "\xf3\x0f\x1e\xfa", 4); /* endbr64 */
-	put_loads(&o, f);
-	for (unsigned i = 0; i < f->len; i++)
-		put(&o, f->insn[i]);
-	put_stores(&o, f);
-	if (f->flags_out)
-		put_flags(&o);
-	if (f->wide)
-		put_bytes(&o, "\xc5\xf8\x77", 3); /* vzeroupper */
+	put_body(&o, f, 0);
 	if (f->strings)
 		put_bytes(&o, "\x4c\x89\xc2", 3); /* mov %r8, %rdx */
 	put_bytes(&o, "\x48\x85\xd2\x74", 4); /* test %rdx, %rdx; jz */

@@ -5,25 +5,9 @@
  */
 #include "../unit/ahci_rig.h"
 
-#include "base/log.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *p, *end;
-};
+#include "input.h"
 
 static struct sata s;
-
-static uint64_t
-take(struct input *in, unsigned n)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < n && in->p < in->end; i++)
-		v |= (uint64_t)*in->p++ << (8 * i);
-	return v;
-}
 
 /* Operations; the numbers are part of the corpus. */
 enum op {
@@ -161,16 +145,6 @@ run_op(struct input *in)
 	}
 }
 
-static int
-make_image(void)
-{
-	int fd = memfd_create("image", MFD_CLOEXEC);
-
-	if (fd == -1 || ftruncate(fd, 256 << 10) == -1)
-		abort();
-	return fd;
-}
-
 static void
 open_once(void)
 {
@@ -179,13 +153,9 @@ open_once(void)
 
 	if (s.vm != NULL)
 		return;
-	log_setup(STDERR_FILENO, LOG_HUMAN, LOG_ERR);
 	(void)str_format(opts, sizeof(opts), "hd:/dev/fd/%d,cd:/dev/fd/%d",
-	    make_image(), make_image());
-	if (sata_open(&s, "ahci", opts, &err) != 0) {
-		log_err("fuzz", "%s", err.text);
-		abort();
-	}
+	    fuzz_image(), fuzz_image());
+	fuzz_built(sata_open(&s, "ahci", opts, &err), &err);
 }
 
 /* Back to where every input starts; a controller that hangs is a failure. */

@@ -2,35 +2,17 @@
  * NVMe with a hostile guest: register writes, doorbells, and commands, lists
  * and queues anywhere in its memory. Each input begins and ends with a reset.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "../unit/virtio_rig.c"
 
 #include "../unit/nvme_rig.c"
 #include "base/buf.h"
-#include "base/log.h"
+#include "input.h"
 
 #define QUEUES 3 /* pairs of I/O queues */
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *p, *end;
-};
-
 static struct nrig n;
-
-static uint64_t
-take(struct input *in, unsigned count)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < count && in->p < in->end; i++)
-		v |= (uint64_t)*in->p++ << (8 * i);
-	return v;
-}
 
 /* Operations; the numbers are part of the corpus. */
 enum op {
@@ -271,11 +253,7 @@ fuzz_open(void)
 
 	if (n.r.vm != NULL)
 		return;
-	log_setup(STDERR_FILENO, LOG_HUMAN, LOG_ERR);
-	if (nrig_open(&n, "ram=1,maxq=3,qsz=64,ioslots=4", &err) != 0) {
-		log_err("fuzz", "%s", err.text);
-		abort();
-	}
+	fuzz_built(nrig_open(&n, "ram=1,maxq=3,qsz=64,ioslots=4", &err), &err);
 }
 
 /* Back to where every input starts. */

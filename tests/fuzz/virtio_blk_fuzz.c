@@ -1,11 +1,7 @@
 /*
  * virtio-blk and the transport, both interfaces, with a hostile guest.
  */
-#include <sys/mman.h>
-
 #include "virtio_ops.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -14,9 +10,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char opts[64];
 
 	if (fd == -1) {
-		fd = memfd_create("disk", MFD_CLOEXEC);
-		if (fd == -1 || ftruncate(fd, 256 << 10) == -1)
-			abort();
+		fd = fuzz_image();
 		(void)str_format(
 		    opts, sizeof(opts), "/dev/fd/%d,legacy,queues=2", fd);
 		fuzz_open("virtio-blk", opts);

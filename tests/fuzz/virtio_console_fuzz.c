@@ -9,8 +9,6 @@
 #define FUZZ_QUEUES 6
 #include "virtio_ops.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static int client = -1;
 
 static void

@@ -8,8 +8,6 @@
 #define FUZZ_QUEUES 3
 #include "virtio_ops.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

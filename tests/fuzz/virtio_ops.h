@@ -9,28 +9,14 @@
 
 #include "../unit/virtio_rig.c"
 #include "base/buf.h"
-#include "base/log.h"
+#include "input.h"
 
 /* How many queues the stream reaches; a target may set it before. */
 #ifndef FUZZ_QUEUES
 #define FUZZ_QUEUES 2
 #endif
 
-struct input {
-	const uint8_t *p, *end;
-};
-
 static struct rig rig;
-
-static uint64_t
-take(struct input *in, unsigned n)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < n && in->p < in->end; i++)
-		v |= (uint64_t)*in->p++ << (8 * i);
-	return v;
-}
 
 /* Operations; the numbers are part of the corpus. */
 enum op {
@@ -206,11 +192,7 @@ fuzz_open(const char *model, const char *opts)
 
 	if (rig.vm != NULL)
 		return;
-	log_setup(STDERR_FILENO, LOG_HUMAN, LOG_ERR);
-	if (rig_open(&rig, model, opts, true, &err) != 0) {
-		log_err("fuzz", "%s", err.text);
-		abort();
-	}
+	fuzz_built(rig_open(&rig, model, opts, true, &err), &err);
 }
 
 /* Back to where every input starts. */

@@ -11,12 +11,11 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "dev/virtio/virtio_impl.h"
+#include "input.h"
 
 #define RAM_SIZE 0xc000
 #define RAM2_BASE 0x10000
 #define RAM2_SIZE 0x1000
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct vm_mem {
 	uint8_t *ram, *ram2; /* exact, so that ASan sees the ends */
@@ -62,20 +61,6 @@ void
 virtio_vbroken(struct virtio_dev *vd, const char *fmt, ...)
 {
 	vd->broken = true;
-}
-
-struct input {
-	const uint8_t *p, *end;
-};
-
-static uint64_t
-take(struct input *in, unsigned n)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < n && in->p < in->end; i++)
-		v |= (uint64_t)*in->p++ << (8 * i);
-	return v;
 }
 
 static void

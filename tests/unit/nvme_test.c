@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "disk_image.h"
 #include "nvme_rig.h"
 #include "tap.h"
 
@@ -22,33 +23,13 @@
 #define IO(...) nrig_do(&n, 1, CMD(.nsid = 1, __VA_ARGS__))
 
 static struct nrig n;
-static char image[512];
-
-static void
-make_image(void)
-{
-	int fd;
-
-	str_format(image, sizeof(image), "%s/disk.img", tap_tmpdir());
-	fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	tap_check(fd >= 0 && ftruncate(fd, SIZE) == 0);
-	for (unsigned i = 0; i < 2048; i++) {
-		uint8_t s[512];
-
-		memset(s, (int)(i * 7 + 1), sizeof(s));
-		store_le32(s, i);
-		tap_check_int(pwrite(fd, s, 512, i * 512), 512);
-	}
-	close(fd);
-}
 
 static int
 open_disk(const char *opts, struct error *err)
 {
 	char text[600];
 
-	make_image();
-	str_format(text, sizeof(text), "%s%s", image, opts);
+	str_format(text, sizeof(text), "%s%s", disk_image(SIZE), opts);
 	return nrig_open(&n, text, err);
 }
 
@@ -71,27 +52,6 @@ refused(const char *opts, const char *part)
 
 	tap_check(open_disk(opts, &err) < 0);
 	tap_check_has(err.text, part);
-}
-
-static bool
-image_has(unsigned sector, uint8_t fill)
-{
-	uint8_t s[512];
-	int fd = open(image, O_RDONLY | O_CLOEXEC);
-
-	tap_check_int(pread(fd, s, 512, sector * 512), 512);
-	close(fd);
-	for (unsigned i = 4; i < 512; i++)
-		if (s[i] != fill)
-			return false;
-	return true;
-}
-
-static void
-check_sector(uint64_t at, unsigned sector)
-{
-	tap_check_u64(load_le32(AT(at)), sector);
-	tap_check_int(*AT(at + 511), (uint8_t)(sector * 7 + 1));
 }
 
 /* ---- what it says of itself ---- */
@@ -145,7 +105,7 @@ has_blocks_of_4096(void)
 	tap_check_u64(load_le64(AT(BUF)), SIZE / 4096);
 	tap_check_int(AT(BUF)[130], 12);
 	tap_check_int(IO(.opcode = 2, .prp1 = BUF, .cdw10 = 3), 0);
-	check_sector(BUF, 24);
+	disk_check_sector(AT(BUF), 24);
 	nrig_close(&n);
 }
 
@@ -182,14 +142,15 @@ static void
 fails_cleanly_without_memory(void)
 {
 	struct error err = ERROR_INIT;
+	const char *path;
 	bool hit = true;
 
-	make_image();
+	path = disk_image(SIZE);
 	for (unsigned long i = 1; hit; i++) {
 		int rc;
 
 		alloc_fail_at(i);
-		rc = nrig_open(&n, image, &err);
+		rc = nrig_open(&n, path, &err);
 		hit = alloc_fail_hit();
 		alloc_fail_at(0);
 		tap_check(rc == 0 || hit);
@@ -205,15 +166,15 @@ reads_and_writes(void)
 {
 	start("");
 	tap_check_int(IO(.opcode = 2, .prp1 = BUF, .cdw10 = 5, .cdw12 = 1), 0);
-	check_sector(BUF, 5);
-	check_sector(BUF + 512, 6);
+	disk_check_sector(AT(BUF), 5);
+	disk_check_sector(AT(BUF + 512), 6);
 	tap_check_u64(n.last.sqhd, 1);
 	tap_check_u64(n.last.sqid, 1);
 	tap_check(rig_msis_reach(1, 1) >= 1);
 	memset(AT(BUF), 0x77, 1024);
 	tap_check_int(IO(.opcode = 1, .prp1 = BUF, .cdw10 = 9, .cdw12 = 1), 0);
-	tap_check(image_has(9, 0x77) && image_has(10, 0x77));
-	tap_check(image_has(11, 11 * 7 + 1));
+	tap_check(disk_has(9, 0x77) && disk_has(10, 0x77));
+	tap_check(disk_has(11, DISK_FILL(11)));
 	tap_check_int(IO(.opcode = 0), 0);
 	tap_check_int(nrig_do(&n, 1, CMD(.opcode = 0, .nsid = UINT32_MAX)), 0);
 	/* FUA, and without a write cache */
@@ -271,9 +232,9 @@ follows_prps(void)
 			.cdw10 = 100, .cdw12 = rows[i].sectors - 1),
 		    0);
 		if (first >= 512)
-			check_sector(BUF + rows[i].offset, 100);
+			disk_check_sector(AT(BUF + rows[i].offset), 100);
 		if (bytes > first && first % 512 == 0)
-			check_sector(BUF + 4096, 100 + first / 512);
+			disk_check_sector(AT(BUF + 4096), 100 + first / 512);
 	}
 	nrig_close(&n);
 }
@@ -285,20 +246,20 @@ zeroes_and_deallocates(void)
 
 	start("");
 	tap_check_int(IO(.opcode = 8, .cdw10 = 16, .cdw12 = 7), 0);
-	tap_check(image_has(15, 15 * 7 + 1) && image_has(16, 0));
-	tap_check(image_has(23, 0) && image_has(24, 24 * 7 + 1));
+	tap_check(disk_has(15, DISK_FILL(15)) && disk_has(16, 0));
+	tap_check(disk_has(23, 0) && disk_has(24, DISK_FILL(24)));
 	tap_check_int(IO(.opcode = 8, .cdw10 = 24, .cdw12 = 7 | 1u << 25), 0);
-	tap_check(image_has(31, 0));
+	tap_check(disk_has(31, 0));
 	r = (void *)AT(BUF);
 	r[0] = (struct nvme_range){ .start = 64, .length = 64 };
 	r[1] = (struct nvme_range){ .start = 70, .length = 0 };
 	r[2] = (struct nvme_range){ .start = 256, .length = 64 };
 	/* a hint without "deallocate" does nothing */
 	tap_check_int(IO(.opcode = 9, .prp1 = BUF, .cdw10 = 2, .cdw11 = 1), 0);
-	tap_check(image_has(64, (uint8_t)(64 * 7 + 1)));
+	tap_check(disk_has(64, DISK_FILL(64)));
 	tap_check_int(IO(.opcode = 9, .prp1 = BUF, .cdw10 = 2, .cdw11 = 4), 0);
-	tap_check(image_has(64, 0) && image_has(319, 0));
-	tap_check(image_has(128, (uint8_t)(128 * 7 + 1)));
+	tap_check(disk_has(64, 0) && disk_has(319, 0));
+	tap_check(disk_has(128, DISK_FILL(128)));
 	r[1] = (struct nvme_range){ .start = LBAS - 1, .length = 2 };
 	tap_check_int(IO(.opcode = 9, .prp1 = BUF, .cdw10 = 1, .cdw11 = 4),
 	    NVME_LBA_RANGE);
@@ -535,7 +496,7 @@ answers_what_is_wrong(void)
 		tap_check_u64(n.last.cid, c.cid);
 		/* and it works on */
 		tap_check_int(IO(.opcode = 2, .prp1 = BUF, .cdw10 = i), 0);
-		check_sector(BUF, i);
+		disk_check_sector(AT(BUF), i);
 	}
 	/* all of it is in the logs */
 	tap_check_int(ADMIN(.opcode = 2, .nsid = UINT32_MAX, .prp1 = BUF,

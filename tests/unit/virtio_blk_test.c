@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "dev/virtio/virtio.h"
+#include "disk_image.h"
 #include "tap.h"
 #include "virtio_rig.h"
 
@@ -24,26 +25,13 @@
 #define WRITE VRING_DESC_F_WRITE
 
 static struct rig r;
-static char image[512];
 
 static int
 open_disk(const char *opts, struct error *err)
 {
 	char text[600];
-	int fd;
 
-	str_format(image, sizeof(image), "%s/disk.img", tap_tmpdir());
-	fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	tap_check(fd >= 0 && ftruncate(fd, SIZE) == 0);
-	for (unsigned i = 0; i < SIZE / 512; i++) {
-		uint8_t s[512];
-
-		memset(s, (int)(i * 7 + 1), sizeof(s));
-		store_le32(s, i);
-		tap_check_int(pwrite(fd, s, 512, i * 512), 512);
-	}
-	close(fd);
-	str_format(text, sizeof(text), "%s%s", image, opts);
+	str_format(text, sizeof(text), "%s%s", disk_image(SIZE), opts);
 	return rig_open(&r, "virtio-blk", text, true, err);
 }
 
@@ -64,20 +52,6 @@ refused(const char *opts, const char *part)
 
 	tap_check(open_disk(opts, &err) < 0);
 	tap_check_has(err.text, part);
-}
-
-static bool
-image_has(unsigned sector, uint8_t fill)
-{
-	uint8_t s[512];
-	int fd = open(image, O_RDONLY | O_CLOEXEC);
-
-	tap_check_int(pread(fd, s, 512, sector * 512), 512);
-	close(fd);
-	for (unsigned i = 4; i < 512; i++)
-		if (s[i] != fill)
-			return false;
-	return true;
 }
 
 /* ---- requests ---- */
@@ -134,13 +108,6 @@ request(uint32_t type, uint64_t sector, uint32_t len, bool to_guest)
 	else
 		chain(none, 2);
 	return wait_status(to_guest ? len + 1 : 1);
-}
-
-static void
-check_sector(uint64_t at, unsigned sector)
-{
-	tap_check_u64(load_le32(rig_ram(&r, at)), sector);
-	tap_check_int(*rig_ram(&r, at + 511), (uint8_t)(sector * 7 + 1));
 }
 
 /* ---- what it says of itself ---- */
@@ -203,7 +170,7 @@ write_cache_switch(void)
 	tap_check_u64(rig_read(&r, CFG(wce), 1), 0);
 	memset(rig_ram(&r, BUF), 0x5a, 1024);
 	tap_check_int(request(VIRTIO_BLK_T_OUT, 3, 1024, false), 0);
-	tap_check(image_has(3, 0x5a) && image_has(4, 0x5a));
+	tap_check(disk_has(3, 0x5a) && disk_has(4, 0x5a));
 	tap_check(rig_drive(&r, 0, 1, 256)); /* and on again by a reset */
 	tap_check_u64(rig_read(&r, CFG(wce), 1), 1);
 	tap_check_int(request(VIRTIO_BLK_T_OUT, 5, 512, false), 0);
@@ -222,24 +189,24 @@ every_type(const char *opts)
 	    VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD),
 	    1);
 	tap_check_int(request(VIRTIO_BLK_T_IN, 7, 1024, true), 0);
-	check_sector(BUF, 7);
-	check_sector(BUF + 512, 8);
+	disk_check_sector(rig_ram(&r, BUF), 7);
+	disk_check_sector(rig_ram(&r, BUF + 512), 8);
 	memset(rig_ram(&r, BUF), 0xa5, 512);
 	tap_check_int(request(VIRTIO_BLK_T_OUT, 9, 512, false), 0);
-	tap_check(image_has(9, 0xa5) && !image_has(10, 0xa5));
+	tap_check(disk_has(9, 0xa5) && !disk_has(10, 0xa5));
 	tap_check_int(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
 	memcpy(rig_ram(&r, BUF), z, sizeof(z));
 	tap_check_int(
 	    request(VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(z), false), 0);
-	tap_check(image_has(100, 0) && image_has(101, 0));
-	tap_check(!image_has(102, 0) && !image_has(103, 0));
-	tap_check(image_has(104, 0) && !image_has(105, 0));
+	tap_check(disk_has(100, 0) && disk_has(101, 0));
+	tap_check(!disk_has(102, 0) && !disk_has(103, 0));
+	tap_check(disk_has(104, 0) && !disk_has(105, 0));
 	z[0].sector = 200;
 	memcpy(rig_ram(&r, BUF), z, sizeof(z[0]));
 	tap_check_int(request(VIRTIO_BLK_T_DISCARD, 0, sizeof(z[0]), false), 0);
-	tap_check(image_has(200, 0));
+	tap_check(disk_has(200, 0));
 	tap_check_int(request(VIRTIO_BLK_T_IN, SIZE / 512 - 1, 512, true), 0);
-	check_sector(BUF, SIZE / 512 - 1);
+	disk_check_sector(rig_ram(&r, BUF), SIZE / 512 - 1);
 	rig_close(&r);
 }
 
@@ -299,20 +266,20 @@ any_layout(void)
 	header(VIRTIO_BLK_T_IN, 11);
 	chain(one_byte_first, ARRAY_LEN(one_byte_first));
 	tap_check_int(wait_status(513), 0);
-	check_sector(BUF, 11);
+	disk_check_sector(rig_ram(&r, BUF), 11);
 	header(VIRTIO_BLK_T_IN, 12);
 	chain(status_with_data, ARRAY_LEN(status_with_data));
 	tap_check_int(wait_status(513), 0);
-	check_sector(STATUS - 512, 12);
+	disk_check_sector(rig_ram(&r, STATUS - 512), 12);
 	header(VIRTIO_BLK_T_IN, 13);
 	chain(all_in_pieces, ARRAY_LEN(all_in_pieces));
 	tap_check_int(wait_status(513), 0);
-	check_sector(BUF, 13);
+	disk_check_sector(rig_ram(&r, BUF), 13);
 	header(VIRTIO_BLK_T_OUT, 14);
 	memset(rig_ram(&r, HDR + 16), 0x77, 512);
 	chain(write_with_header, ARRAY_LEN(write_with_header));
 	tap_check_int(wait_status(1), 0);
-	tap_check(image_has(14, 0x77));
+	tap_check(disk_has(14, 0x77));
 	rig_close(&r);
 }
 
@@ -403,7 +370,7 @@ read_only(void)
 	tap_check_int(request(VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, false), IOERR);
 	tap_check_int(request(VIRTIO_BLK_T_DISCARD, 0, 16, false), UNSUPP);
 	tap_check_int(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
-	tap_check(image_has(0, 1));
+	tap_check(disk_has(0, 1));
 	rig_close(&r);
 }
 
@@ -489,7 +456,8 @@ deep_take(unsigned q)
 	tap_check(rig_wait(&r, q, RIG_PATIENCE, &u));
 	at = 0x200000 + q * 0x20000 + u.id / 3 * 0x600;
 	tap_check_int(*rig_ram(&r, at + 16), 0);
-	check_sector(at + 0x200, (unsigned)load_le32(rig_ram(&r, at + 8)));
+	disk_check_sector(
+	    rig_ram(&r, at + 0x200), (unsigned)load_le32(rig_ram(&r, at + 8)));
 }
 
 /* More than the device has requests for, on all queues. */

@@ -9,15 +9,21 @@ nothing, or a test program that ended without its plan, counts as failed.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import time
+import traceback
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
+LOG = "meson-logs/testlog.json"
+SHOWN = 40  # lines of each stream of a test that failed
 TAP = re.compile(r"^(not ok|ok)\b(.*)$")
 SKIP = re.compile(r"#\s*skip", re.I)
 
@@ -44,12 +50,21 @@ def run(cmd, log, env=None, timeout=None):
     with open(log, "ab") as f:
         f.write(f"$ {' '.join(map(str, cmd))}\n".encode())
         f.flush()
+        p = subprocess.Popen(cmd, cwd=TOP, stdin=subprocess.DEVNULL, stdout=f,
+                             stderr=subprocess.STDOUT, start_new_session=True,
+                             env={**os.environ, **(env or {})})
         try:
-            return subprocess.run(cmd, cwd=TOP, stdin=subprocess.DEVNULL, stdout=f,
-                                  stderr=subprocess.STDOUT, timeout=timeout,
-                                  env={**os.environ, **(env or {})}).returncode
+            return p.wait(timeout)
         except subprocess.TimeoutExpired:
             return 124
+        finally:  # also when we are interrupted: nothing of it stays
+            if p.poll() is None:
+                os.killpg(p.pid, signal.SIGTERM)
+                try:
+                    p.wait(30)
+                except subprocess.TimeoutExpired:
+                    os.killpg(p.pid, signal.SIGKILL)
+                    p.wait()
 
 
 def tail(log, n=40):
@@ -80,30 +95,66 @@ def count_tap(text):
     return p, f, s, whole
 
 
+def results(build):
+    """what meson has written: a line a test; the last one may be cut"""
+    for line in (TOP / build / LOG).read_text(errors="replace").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
+
+
+def show(build, t):
+    """enough of a test that failed to see why: its command, the end of what it said"""
+    say(f"FAILED {build}: {t['name']} ({t['result']}, exit {t.get('returncode')}, "
+        f"{t.get('duration', 0):.0f} s)")
+    env = " ".join(f"{k}={shlex.quote(v)}" for k, v in t.get("env", {}).items()
+                   if os.environ.get(k) != v)
+    say(f"  $ {env} {shlex.join(t.get('command', []))}")
+    out, err = (t.get(k, "").splitlines() for k in ("stdout", "stderr"))
+    # what bats says of a test stands behind its "not ok", the command first
+    at = [i for i, x in enumerate(out) if TAP.match(x)] + [len(out)]
+    bad = [out[i:j] for i, j in zip(at, at[1:]) if out[i].startswith("not ok")]
+    for part in bad[:5] or [out]:
+        if len(part) > SHOWN:
+            part = part[:5] + ["[...]"] + part[-SHOWN:]
+        for x in part:
+            say("  | " + x)
+    for x in err[-SHOWN:]:
+        say("  | " + x)
+
+
 def collect(build, tally):
     ran = 0
-    log = TOP / build / "meson-logs" / "testlog.json"
-    for line in log.read_text().splitlines():
-        t = json.loads(line)
+    for t in results(build):
         ran += 1
         p, f, s, whole = count_tap(t.get("stdout", ""))
         if p + f + s == 0 and "1.." not in t.get("stdout", ""):
             # not a TAP program: its exit status is its one test
-            p, whole = int(t["result"] == "OK"), True
+            p, whole = int(t["result"] in ("OK", "EXPECTEDFAIL")), True
         if t["result"] not in ("OK", "SKIP", "EXPECTEDFAIL") and f == 0:
             f, whole = 1, True
         if not whole and f == 0:
             f = 1
         if f:
-            say(f"FAILED {build}: {t['name']} ({t['result']})")
-            shown = [x for x in t.get("stdout", "").splitlines() if not x.startswith("ok")]
-            for x in (shown[-25:] + t.get("stderr", "").splitlines()[-25:]):
-                say("  | " + x)
+            show(build, t)
         for x in t.get("stdout", "").splitlines():
             if TAP.match(x) and SKIP.search(x):
                 tally.reasons[re.sub(r"^(not )?ok \d+ -? ?", "", x)] = t["name"]
         tally.add(p, f, s)
     return ran
+
+
+def ours():
+    """processes of programs of this tree's builds"""
+    pids = set()
+    for exe in pathlib.Path("/proc").glob("[0-9]*/exe"):
+        try:
+            if os.readlink(exe).startswith(str(TOP / "build")):
+                pids.add(int(exe.parts[2]))
+        except OSError:
+            pass
+    return pids
 
 
 def stage(name, build, setup, tally, suites=None, without=None, env=None, tests=True,
@@ -127,11 +178,21 @@ def stage(name, build, setup, tally, suites=None, without=None, env=None, tests=
             cmd += ["--suite", s]
         for s in without or []:
             cmd += ["--no-suite", s]
-        run(cmd + list(args), log, env, timeout=timeout)
-        before = tally.line()
-        ran = collect(build, tally)
-        if ran == 0:
+        (TOP / build / LOG).unlink(missing_ok=True)  # of a former run
+        failed, before = tally.failed, ours()
+        rc = run(cmd + list(args), log, env, timeout=timeout)
+        for pid in ours() - before:  # zones of a test whose time was up
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        ran = collect(build, tally) if (TOP / build / LOG).exists() else 0
+        if rc == 124:
+            say(f"FAILED {name}: not at its end after {timeout} s; the rest was not run")
+        elif ran == 0:
             say(f"FAILED {name}: no test ran")
+        elif rc != 0 and tally.failed == failed:
+            say(f"FAILED {name}: exit {rc} of {' '.join(cmd)}")
+        if (rc != 0 or ran == 0) and tally.failed == failed:
+            tail(log)
             tally.add(failed=1)
     else:
         tally.add(passed=1)
@@ -142,10 +203,14 @@ def stage(name, build, setup, tally, suites=None, without=None, env=None, tests=
 def fuzz_one(exe, corpus, seconds):
     work = f"/tmp/zhyve-fuzz-{os.getpid()}-{exe.name}"
     os.makedirs(work, exist_ok=True)
-    p = subprocess.run([exe, f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=10",
-                        "-print_final_stats=1", f"-artifact_prefix={work}/", work, corpus],
-                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, timeout=seconds * 4 + 120)
+    try:
+        p = subprocess.run([exe, f"-max_total_time={seconds}", "-rss_limit_mb=2048",
+                            "-timeout=30", "-print_final_stats=1", f"-artifact_prefix={work}/",
+                            work, corpus],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=seconds * 4 + 300)
+    except subprocess.TimeoutExpired as e:
+        return exe.name, 124, (e.stdout or b"").decode(errors="replace"), work
     return exe.name, p.returncode, p.stdout.decode(errors="replace"), work
 
 
@@ -214,25 +279,28 @@ def main():
     san = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
            "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1"}
 
-    def want(name):
-        return only is None or name in only
-
     fetch(a.long)
-    if want("gcc"):
-        stage("gcc", "build", [], tally, args=["--setup", "long"] if a.long else [],
-              timeout=7200 if a.long else 2400)
-    if want("asan"):
-        stage("asan+ubsan", "build-asan",
-              ["-Db_sanitize=address,undefined", "-Db_lundef=false"], tally, env=san,
-              without=["linux"],
-              args=["--timeout-multiplier", "4"])
-    if want("tsan"):
-        stage("tsan", "build-tsan", ["-Db_sanitize=thread", "-Db_lundef=false"], tally,
-              suites=["threads"], args=["--timeout-multiplier", "4"])
-    if want("clang"):
-        stage("clang", "build-clang", [], tally, suites=["unit"], env={"CC": "clang"})
-    if want("fuzz"):
-        fuzz(seconds, tally)
+    stages = {
+        "gcc": lambda: stage("gcc", "build", [], tally, args=["--setup", "long"] if a.long else [],
+                             timeout=7200 if a.long else 2400),
+        "asan": lambda: stage("asan+ubsan", "build-asan",
+                              ["-Db_sanitize=address,undefined", "-Db_lundef=false"], tally,
+                              env=san, without=["linux"], args=["--timeout-multiplier", "4"]),
+        "tsan": lambda: stage("tsan", "build-tsan", ["-Db_sanitize=thread", "-Db_lundef=false"],
+                              tally, suites=["threads"], args=["--timeout-multiplier", "4"]),
+        "clang": lambda: stage("clang", "build-clang", [], tally, suites=["unit"],
+                               env={"CC": "clang"}),
+        "fuzz": lambda: fuzz(seconds, tally),
+    }
+    for name, one in stages.items():
+        if only is not None and name not in only:
+            continue
+        try:
+            one()
+        except Exception:  # the others are still to run, and the sum to be told
+            say(f"FAILED {name}: it ended early")
+            say(traceback.format_exc())
+            tally.add(failed=1)
     for reason, name in sorted(tally.reasons.items()):
         say(f"skipped in {name}: {reason}")
     if tally.passed == 0:

@@ -24,10 +24,11 @@ end_word(void)
 static void
 wait_button(void)
 {
-	outb(0xb2, 2);
-	ok(inw(0x604) & 1, "ACPI enabled by SMI_CMD");
+	/* before ACPI is on: a button pressed from then on counts */
 	outw(0x600, 1 << 8);
 	outw(0x602, 1 << 8);
+	outb(0xb2, 2);
+	ok(inw(0x604) & 1, "ACPI enabled by SMI_CMD");
 	print("# waiting for the button\n");
 	while (!(inw(0x600) & 1 << 8))
 		cpu_pause();

@@ -22,15 +22,17 @@ metadata() {
 	EOS
 }
 
+# has_put NAME KEY VALUE; what it has put is in got
+has_put() {
+	got=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["customer_metadata"].get(sys.argv[2], ""))' \
+		"$ROOT/zones/$1/config/metadata.json" "$2" 2>/dev/null) || got=
+	[ "$got" = "$3" ]
+}
+
 # told NAME KEY VALUE: the guest has put that, soon
 told() {
-	local got _
-	for _ in $(seq ${TOLD:-1200}); do
-		got=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["customer_metadata"].get(sys.argv[2], ""))' \
-			"$ROOT/zones/$1/config/metadata.json" "$2" 2>/dev/null) || got=
-		[ "$got" != "$3" ] || return 0
-		sleep 0.1
-	done
+	local got
+	! WAIT=${TOLD:-400} wait_for has_put "$@" || return 0
 	echo "zone $1 said of $2: '$got', wanted '$3'"
 	tail -n 40 "$ROOT/zones/$1/logs/console.log" "$ROOT/zones/$1/logs/platform.log"
 	return 1
@@ -78,7 +80,7 @@ configure() {
 	[ -f "$LINUX/vmlinuz" ] || skip "no Debian kernel in $LINUX (tools/kernel.sh fetches it)"
 	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
 	[ -n "$LIAR" ] || skip "this build's programs for guests are not static (sanitizers)"
-	inside metadata told drops configure <<-'EOS'
+	inside metadata has_put told drops configure <<-'EOS'
 		trap '[ -z "${sniff:-}" ] || kill "$sniff"' EXIT
 		initrd "$LIAR"
 		configure a 02:08:20:00:00:0a 5
@@ -93,8 +95,8 @@ configure() {
 				until ping -c 1 -W 2 10.77.0.$peer && ping -c 1 -W 2 fd00:77::$peer; do
 					n=\$((n + 1)); [ \$n -lt 60 ] || break
 				done
-				ping -c 1 -W 5 10.77.0.$peer && ping -c 1 -W 5 fd00:77::$peer && mdata-put peer reached
-				ping -c 1 -W 5 10.77.0.1 && ping -c 1 -W 5 fd00:77::1 && mdata-put host reached
+				ping -c 1 -W 20 10.77.0.$peer && ping -c 1 -W 20 fd00:77::$peer && mdata-put peer reached
+				ping -c 1 -W 20 10.77.0.1 && ping -c 1 -W 20 fd00:77::1 && mdata-put host reached
 				mdata-put resolver "\$(cat /etc/resolv.conf)"
 			SCRIPT
 		done
@@ -112,9 +114,9 @@ configure() {
 			told $z peer reached
 			told $z host reached
 			told $z resolver "nameserver 10.77.0.1"
-			ping -c 1 -W 5 10.77.0.$([ $z = a ] && echo 5 || echo 6)
+			ping -c 1 -W 20 10.77.0.$([ $z = a ] && echo 5 || echo 6)
 		done
-		[ -s marks ]
+		wait_for test -s marks
 		python3 - "$ROOT/zones/liar/config/metadata.json" <<-PY
 			import json, os, sys
 			p = sys.argv[1]
@@ -141,7 +143,7 @@ configure() {
 		# the honest ones lost nothing
 		! adm -z a links -p net0 | grep -E '(mac|restricted|ipv4|arp|nd|dhcp)=[1-9]'
 		# it is told as well
-		grep -q 'net0.*mac' "$ROOT/zones/liar/logs/platform.log"
+		shows 'net0.*mac' "$ROOT/zones/liar/logs/platform.log"
 		# what an operator allows holds at once
 		cfg -z liar 'select net physical=net0; set allow-mac-spoofing=true; end'
 		adm -z liar apply

@@ -17,10 +17,7 @@ U=6c3f5a1d-7b44-4d1f-8a2f-7e6b4d2f8a53
 	EOF2
 	vm create -f vm.json
 	log=$ROOT/var/lib/zhyve/zones/$U/logs/console.log
-	for _ in $(seq 600); do
-		[ "$(vm get "$U" | python3 -c 'import json, sys; print(json.load(sys.stdin)["state"])')" != stopped ] || break
-		sleep 0.5
-	done
+	WAIT=300 becomes "$U" installed
 	cat "$log"
 	grep -q "disk nvme0n1 16384 sectors ro=0" "$log"
 	grep -q "disk nvme1n1 32768 sectors ro=0 .* queues=2" "$log"

@@ -68,18 +68,17 @@ lost() {
 	return 1
 }
 
+# new_boot: now is not as the boot that was last seen
+new_boot() {
+	now=$(property customer_metadata.booted)
+	[ -n "$now" ] && [ "$now" != "${BOOT:-}" ]
+}
+
 # booted: the guest has come up, not as the boot that was last seen
 booted() {
-	local now _
-	for _ in $(seq 600); do
-		now=$(property customer_metadata.booted)
-		if [ -n "$now" ] && [ "$now" != "${BOOT:-}" ]; then
-			BOOT=$now
-			return 0
-		fi
-		sleep 0.5
-	done
-	lost "the guest never came up"
+	local now
+	WAIT=400 wait_for new_boot || lost "the guest never came up" || return 1
+	BOOT=$now
 }
 
 # tell COMMAND: the guest's shell runs it; ask: and its output is here
@@ -90,20 +89,15 @@ json.dump({"set_customer_metadata": {"do": sys.argv[1]}, "remove_customer_metada
 		lost "$(cat update.err)"
 	}
 }
+answered() {
+	got=$(property customer_metadata.did)
+	[[ $got == *done ]]
+}
 ask() {
-	local got _
+	local got
 	tell "$1; echo; echo done" || return 1
-	for _ in $(seq 600); do
-		got=$(property customer_metadata.did)
-		case $got in
-		*done)
-			echo "$got"
-			return 0
-			;;
-		esac
-		sleep 0.5
-	done
-	lost "no answer to: $1"
+	WAIT=400 wait_for answered || lost "no answer to: $1" || return 1
+	echo "$got"
 }
 
 # says TEXT COMMAND: the guest's output of it has that line
@@ -125,15 +119,14 @@ marks() {
 		'for d in /dev/vd[a-z]; do echo "$(dd if=$d bs=512 skip=8192 count=1 2>/dev/null | head -n 1) "; done | tr -d "\n"'
 }
 
+is_stopped() {
+	[ "$(property state)" = stopped ]
+}
+
 # is_off: the guest switches itself off
 is_off() {
-	local _
 	tell 'sync; poweroff -f'
-	for _ in $(seq 600); do
-		[ "$(property state)" != stopped ] || return 0
-		sleep 0.5
-	done
-	lost "it is $(property state), wanted: stopped"
+	WAIT=400 wait_for is_stopped || lost "it is $(property state), wanted: stopped"
 }
 
 # What a manifest says of addresses is so, here and in there.
@@ -236,7 +229,7 @@ whole() {
 	[ -w /dev/net/tun ] || skip "no /dev/net/tun"
 	[ -n "$MDATA_GET" ] || skip "this build's programs for guests are not static (sanitizers)"
 	export U FIRST OTHER
-	echo "life $*" | inside manifest property lost booted tell ask says mark marks is_off reaches gone life
+	echo "life $*" | inside manifest property lost new_boot booted tell answered ask says mark marks is_stopped is_off reaches gone life
 }
 
 @test "a VM's life: two disks" {

@@ -20,14 +20,12 @@ teardown() {
 # Start a guest that runs until it is stopped, wait until it does.
 start_idle() {
 	"$BHYVE" -m 32 -o engine=$ENGINE -s 31,lpc -l com1,stdio \
-		-o "boot.kernel=$GUESTS/idle.elf" "$@" idle >.idle 2>&1 </dev/null &
+		-o "boot.kernel=$GUESTS/idle.elf" "$@" idle >.idle 2>&1 </dev/null 3>&- &
 	PID=$!
-	for _ in $(seq 200); do
-		grep -q IDLE .idle && return 0
-		sleep 0.05
-	done
-	cat .idle
-	return 1
+	wait_for has IDLE .idle || {
+		cat .idle
+		return 1
+	}
 }
 
 @test "kernels" {
@@ -109,11 +107,12 @@ start_idle() {
 }
 
 @test "a tap that may not be opened" {
-	ip tuntap add zhytest0 mode tap user 4242 2>/dev/null || skip "no right to make a tap"
-	TAP=zhytest0
+	local tap=zhy$$ # of this run
+	ip tuntap add $tap mode tap user 4242 2>/dev/null || skip "no right to make a tap"
+	TAP=$tap
 	BHYVE="setpriv --bounding-set=-net_admin --inh-caps=-net_admin $BHYVE" \
-		run_refused_split "-s 4,virtio-net,zhytest0: *permitted*" \
-		$M -s 4,virtio-net,zhytest0,type=tap vm0
+		run_refused_split "-s 4,virtio-net,$tap: *permitted*" \
+		$M -s 4,virtio-net,$tap,type=tap vm0
 }
 
 # As refused(), for a BHYVE of several words.

@@ -3,6 +3,8 @@
 BHYVE=${BHYVE:-build/cmd/bhyve/bhyve}
 GOLDEN=${GOLDEN:-tests/golden}
 GUESTS=${GUESTS:-build/tests/guest}
+# shellcheck source=tests/cli/wait.bash
+. "$(dirname "${BASH_SOURCE[0]}")/wait.bash"
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1

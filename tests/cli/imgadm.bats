@@ -2,6 +2,7 @@
 BUILD=${BUILD:-$BATS_TEST_DIRNAME/../../build}
 IMGADM=$BUILD/cmd/imgadm/imgadm
 HERE=$BATS_TEST_DIRNAME
+load wait
 U=1d5b8e7c-c004-4f69-bf0c-c98918e35bd5
 
 # d.raw: 8 MiB of random bytes, text, zeros; packed in each format. Made once.
@@ -68,10 +69,7 @@ serve() {
 	mode "etag=\"one\""
 	python3 "$HERE/httpd.py" web port "$@" 2>httpd.err 3>&- &
 	SERVER=$!
-	for _ in $(seq 200); do
-		[ ! -s port ] || break
-		sleep 0.1
-	done
+	wait_for test -s port
 	URL=http://127.0.0.1:$(cat port)
 	cp "$F/d.raw.zst" web/d.zst
 }
@@ -320,11 +318,8 @@ web               1.2" ]
 	mode 'etag="one" cut=100000 noranges'
 	"$IMGADM" -R "$ROOT" import -u $U "$URL/d.zst" 2>/dev/null 3>&- &
 	pid=$!
-	for _ in $(seq 200); do
-		[ ! -s "$IMAGES/$U.part" ] || break
-		sleep 0.05
-	done
-	kill -9 $pid
+	wait_for test -s "$IMAGES/$U.part"
+	kill -9 $pid 2>/dev/null || true
 	wait $pid || true
 	[ -z "$(img list -H)" ]
 	[ ! -e "$IMAGES/$U.json" ]
@@ -350,10 +345,7 @@ web               1.2" ]
 	EOS
 	python3 hold.py 3>&- &
 	SERVER=$!
-	for _ in $(seq 200); do
-		[ ! -e locked ] || break
-		sleep 0.05
-	done
+	wait_for test -e locked
 	refuses "another command imports image $U" import -u $U "$F/d.raw"
 	refuses "image $U is being imported" delete $U
 	kill $SERVER

@@ -19,27 +19,25 @@ start() {
 	local word=$1 guest=$2
 	shift 2
 	${UNDER:-} "$BHYVE" $M -s 31,lpc -l com1,stdio -o "boot.kernel=$GUESTS/$guest.elf" \
-		"$@" vm0 >.guest 2>.log </dev/null &
+		"$@" vm0 >.guest 2>.log </dev/null 3>&- &
 	PID=$!
-	wait_for "$word" .guest
+	says "$word" .guest
 }
 
-wait_for() {
-	for _ in $(seq 200); do
-		grep -q "$1" "$2" 2>/dev/null && return 0
-		sleep 0.05
-	done
-	cat .guest .log
-	return 1
+says() {
+	wait_for has "$@" || {
+		cat .guest .log
+		return 1
+	}
 }
 
 # The process ends with this status, soon.
 ends_with() {
 	local got=0
-	for _ in $(seq 200); do
-		kill -0 "$PID" 2>/dev/null || break
-		sleep 0.05
-	done
+	wait_for ended "$PID" || {
+		cat .guest .log
+		return 1
+	}
 	wait "$PID" || got=$?
 	PID=
 	[ "$got" -eq "$1" ] || {
@@ -61,8 +59,7 @@ ends_with() {
 }
 
 @test "SIGTERM presses the power button of a guest that listens" {
-	start "ACPI enabled" ends -o boot.cmdline=end=button
-	sleep 0.2
+	start "waiting for the button" ends -o boot.cmdline=end=button
 	kill -TERM "$PID"
 	ends_with 1
 	grep -q "SIGTERM: power button" .log
@@ -71,10 +68,10 @@ ends_with() {
 
 @test "the second SIGINT powers off a guest that does not answer" {
 	UNDER="python3 $BATS_TEST_DIRNAME/unignore.py"
-	start "ok 1 - running" ends -o boot.cmdline=end=hang
+	start "hears nothing" ends -o boot.cmdline=end=deaf
 	kill -INT "$PID"
-	sleep 0.3
-	kill -INT "$PID" 2>/dev/null || true
+	says "SIGINT: power button" .log # two at once are one
+	kill -INT "$PID"
 	ends_with 1
 }
 
@@ -82,7 +79,7 @@ ends_with() {
 	UNDER=nohup
 	start IDLE idle
 	kill -HUP "$PID"
-	sleep 0.3
+	sleep 0.3 # nothing
 	kill -0 "$PID"
 	kill -TERM "$PID"
 	ends_with 1
@@ -90,9 +87,9 @@ ends_with() {
 
 @test "a console socket with wait holds the guest; a signal ends the wait" {
 	"$BHYVE" $M -s 31,lpc -l com1,socket,sock,wait -o "boot.kernel=$GUESTS/ends.elf" \
-		vm0 >.guest 2>.log </dev/null &
+		vm0 >.guest 2>.log </dev/null 3>&- &
 	PID=$!
-	wait_for ready .log
+	says ready .log
 	[ -S sock ]
 	kill -TERM "$PID"
 	ends_with 1
@@ -101,9 +98,9 @@ ends_with() {
 
 @test "a console socket with wait starts the guest with its client" {
 	"$BHYVE" $M -s 31,lpc -l com1,socket,sock,wait -o "boot.kernel=$GUESTS/ends.elf" \
-		vm0 >.guest 2>.log </dev/null &
+		vm0 >.guest 2>.log </dev/null 3>&- &
 	PID=$!
-	wait_for ready .log
+	says ready .log
 	python3 - <<-END >.guest
 		import socket
 		s = socket.socket(socket.AF_UNIX)

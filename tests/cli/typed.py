@@ -16,7 +16,7 @@ import sys
 import termios
 import time
 
-LIMIT = int(os.environ.get("TYPED_LIMIT", "20"))
+LIMIT = int(os.environ.get("TYPED_LIMIT", "60"))
 EDITING = set(b"\t\x1b\x7f\x01\x05")
 
 

@@ -2,53 +2,40 @@
 load zones
 
 login() {
-	TYPED_LIMIT=${TYPED_LIMIT:-90} timeout -k 5 100 python3 "$HERE/typed.py" "$BUILD/cmd/zlogin/zlogin" -R "$ROOT" "$@"
+	TYPED_LIMIT=${TYPED_LIMIT:-90} timeout -k 5 400 python3 "$HERE/typed.py" "$BUILD/cmd/zlogin/zlogin" -R "$ROOT" "$@"
 }
 
 # comes FILE: it is there soon
 comes() {
-	local _
-	for _ in $(seq "$WAIT"); do
-		[ ! -e "$1" ] || return 0
-		sleep 0.1
-	done
-	return 1
+	wait_for test -e "$1"
 }
 
 @test "there before the boot, over a halt, a reboot and a new supervisor" {
 	zone a idle
 	mkfifo script
-	login -C a <script >seen &
+	login -C a <script >seen 3>&- &
 	session=$!
 	exec 9>script
 	echo "see Connected to zone 'a' console" >&9
+	echo "touch connected" >&9
 	echo "see Zone booting up" >&9
 	echo "see IDLE" >&9
 	echo "see Zone rebooting" >&9
 	echo "see IDLE" >&9
 	echo "see supervisor was started again" >&9
+	echo "touch again" >&9
 	echo "see Zone halted" >&9
 	echo "send ~." >&9
 	echo "see console closed" >&9
 	exec 9>&-
-	for _ in $(seq "$WAIT"); do
-		[ -S "$ROOT/run/zhyve/a/console.sock" ] && break
-		sleep 0.1
-	done
-	sleep 0.3
+	comes connected
 	adm -z a boot
 	shows IDLE "$ROOT/zones/a/logs/console.log"
 	adm -z a reboot
-	for _ in $(seq "$WAIT"); do
-		[ "$(grep -c IDLE "$ROOT/zones/a/logs/console.log")" -ge 2 ] && break
-		sleep 0.1
-	done
+	twice() { [ "$(grep -c IDLE "$ROOT/zones/a/logs/console.log")" -ge 2 ]; }
+	wait_for twice
 	kill -KILL "$(supervisors a)"
-	for _ in $(seq "$WAIT"); do
-		[ -n "$(supervisors a)" ] && break
-		sleep 0.1
-	done
-	sleep 0.3
+	comes again
 	adm -z a halt
 	wait $session
 }
@@ -56,7 +43,7 @@ comes() {
 @test "a second person is refused, and told who is there" {
 	zone a idle
 	adm -z a boot
-	printf 'see Connected\ntouch connected\nsee closed\n' | login -C a >seen &
+	printf 'see Connected\ntouch connected\nsee closed\n' | login -C a >seen 3>&- &
 	session=$!
 	comes connected
 	err=$("$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C a </dev/null 2>&1) && return 1
@@ -105,17 +92,17 @@ comes() {
 	EOF
 	sed 's/ &$//; /^wait/d' shell >simple
 	printf 'see Connected\nsend ~.\nsee COMPARED\n' |
-		timeout 60 python3 "$HERE/typed.py" sh ./simple
+		timeout 200 python3 "$HERE/typed.py" sh ./simple
 	cmp before after
 	cat >killed <<-EOF
 		stty -a | tr ' ' '\n' | sort >before
-		(sleep 1; pkill -TERM -P \$\$ zlogin) &
+		(until [ -e connected ]; do sleep 0.1; done; pkill -TERM -P \$\$ zlogin) &
 		"$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C a
 		stty -a | tr ' ' '\n' | sort >after
 		echo COMPARED
 	EOF
-	printf 'see Connected\nsee COMPARED\n' |
-		timeout 60 python3 "$HERE/typed.py" sh ./killed
+	printf 'see Connected\ntouch connected\nsee COMPARED\n' |
+		timeout 200 python3 "$HERE/typed.py" sh ./killed
 	cmp before after
 }
 
@@ -123,15 +110,12 @@ comes() {
 	CMDLINE=flood zone a serial
 	adm -z a boot
 	# shellcheck disable=SC2216
-	"$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C a < <(sleep 100) | sleep 100 &
+	mkfifo in out
+	"$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C a <in >out 3>&- &
 	stuck=$!
-	size=0
+	exec 8>in 9<out
 	# both logs were full once, and more comes
-	for _ in $(seq "$WAIT"); do
-		[ -s "$ROOT/zones/a/logs/console.log.0" ] && break
-		sleep 0.1
-	done
-	[ -s "$ROOT/zones/a/logs/console.log.0" ]
+	wait_for test -s "$ROOT/zones/a/logs/console.log.0"
 	size=$(du -sk "$ROOT/zones/a/logs" | cut -f 1)
 	[ "$size" -le 3072 ]
 	rss=$(awk '/VmRSS/ { print $2 }' "/proc/$(supervisors a)/status")
@@ -142,14 +126,15 @@ comes() {
 	[ "$rss" -le $limit ]
 	adm -z a halt
 	is a installed
-	pkill -P $stuck 2>/dev/null || true
+	exec 8>&- 9<&-
 	kill $stuck 2>/dev/null || true
+	wait $stuck || true
 }
 
 @test "-d stays through the end of the input and a reset, and ends with the zone" {
 	CMDLINE="end=reboot" zone a ends
 	printf 'see Connected\ntouch connected\nsee Zone rebooting\ntouch reboots\nsee Zone halted\nsee closed\n' |
-		login -C -d a >seen &
+		login -C -d a >seen 3>&- &
 	session=$!
 	comes connected
 	adm -z a boot
@@ -158,12 +143,9 @@ comes() {
 	cfg -z a 'select guest; set cmdline="end=poweroff"; end'
 	wait $session
 	# nobody types at all
-	timeout 60 "$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C -d a </dev/null >silent &
+	timeout 300 "$BUILD/cmd/zlogin/zlogin" -R "$ROOT" -C -d a </dev/null >silent 3>&- &
 	session=$!
-	for _ in $(seq $WAIT); do
-		! grep -q Connected silent || break
-		sleep 0.1
-	done
+	wait_for has Connected silent
 	adm -z a boot
 	wait $session
 	grep -q 'Zone halted' silent

@@ -37,7 +37,7 @@ load zones
 	zone a idle
 	adm -z a ready
 	pid=$(pid_of a)
-	sleep 0.2
+	sleep 0.2 # nothing
 	grep -q IDLE "$ROOT/zones/a/logs/console.log" && return 1
 	adm -z a boot
 	[ "$(pid_of a)" = "$pid" ]
@@ -209,10 +209,7 @@ assert zones[2]["state"] == "running", zones'
 	adm -z a halt
 	pid=$(supervisors a)
 	kill "$pid"
-	for _ in $(seq "$WAIT"); do
-		[ -d "/proc/$pid" ] || break
-		sleep 0.1
-	done
+	wait_for ended "$pid"
 	nothing_left
 }
 
@@ -262,12 +259,17 @@ assert zones[2]["state"] == "running", zones'
 	refuses "*zones/none*" -z c attach
 }
 
+# It is behind what there was.
+follows() {
+	readlink "/proc/$1/fd/"* 2>/dev/null | grep inotify
+}
+
 @test "events are followed, over a rotation too" {
 	zone a idle
 	zone b idle
-	adm -z a events >seen &
+	"$BUILD/cmd/zoneadm/zoneadm" -R "$ROOT" -z a events >seen 3>&- &
 	follower=$!
-	sleep 0.3
+	wait_for follows $follower
 	adm -z b boot
 	adm -z a boot
 	shows '"to":"running"' seen

@@ -3,6 +3,8 @@
 ZONECFG=${ZONECFG:-build/cmd/zonecfg/zonecfg}
 export ZHYVE_BRANDS=${ZHYVE_BRANDS:-brands}
 GOLDEN=${GOLDEN:-tests/golden}
+# shellcheck source=tests/cli/wait.bash
+. "$(dirname "${BASH_SOURCE[0]}")/wait.bash"
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1

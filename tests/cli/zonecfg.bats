@@ -362,9 +362,8 @@ U=8c1e5a0e-9a51-4c0c-8f2e-0f3bd1d0f3a4
 @test "two at once: the second is told" {
 	make_zone z
 	mkfifo pipe
-	"$ZONECFG" -R root -z z -f - <pipe 2>second.err &
-	exec 9>pipe
-	sleep 0.3
+	"$ZONECFG" -R root -z z -f pipe 2>second.err 3>&- &
+	exec 9>pipe # until it reads: it has the zone as it was
 	ok -z z set bootargs=first
 	echo 'set bootargs=second' >&9
 	exec 9>&-

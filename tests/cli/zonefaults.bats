@@ -109,6 +109,13 @@ works() {
 	is a installed
 }
 
+# One supervisor of a, with one child.
+one_of_each() {
+	local one
+	one=$(supervisors a)
+	[ "$(echo "$one" | wc -w)" -eq 1 ] && [ "$(pgrep -P "$one" | wc -l)" -eq 1 ]
+}
+
 @test "two operators at once" {
 	zone a idle
 	for _ in 1 2 3; do
@@ -118,8 +125,7 @@ works() {
 		wait
 		adm -z a boot
 		is a running
-		[ "$(supervisors a | wc -l)" -eq 1 ]
-		[ "$(pgrep -P "$(supervisors a)" | wc -l)" -eq 1 ]
+		wait_for one_of_each # those that were too late end
 		adm -z a halt
 	done
 	for i in 1 2 3 4; do
@@ -132,6 +138,11 @@ works() {
 	done
 	wait
 	[ "$(adm list -cpn | grep -c ':installed:')" -eq 5 ]
+}
+
+teardown() {
+	stop_world
+	! mountpoint -q small || umount -l small
 }
 
 @test "a full disk loses no configuration and stops no guest" {
@@ -154,11 +165,7 @@ works() {
 	adm -z a halt
 	dismiss
 	# the metadata server of this root ends some seconds after its last zone
-	for _ in $(seq "$WAIT"); do
-		umount small 2>/dev/null && break
-		sleep 0.1
-	done
-	! mountpoint -q small
+	wait_for umount small 2>/dev/null
 	ROOT=$PWD/root
 }
 

@@ -15,7 +15,7 @@ world() {
 		echo 'trap "echo \"failed: \$BASH_COMMAND (line \$LINENO)\"" ERR'
 		# shellcheck disable=SC2016
 		echo '. "$HERE/zones.bash"'
-		declare -f nta ports no_links number_of
+		declare -f nta ports zone_links no_link no_links number_of
 		echo 'ip link add br0 type bridge; ip link set br0 up; nta add -l -p mtu=1400 stub0'
 		echo "$1"
 	} >world.sh
@@ -28,16 +28,17 @@ ports() {
 	ip -o link show | sed -nE 's/^[0-9]+: (z[0-9]*_[^:@]*)[:@].* master ([^ ]*) .*/\1 \2/p'
 }
 
+zone_links() {
+	ip -o link show | grep -E '^[0-9]+: z' || true
+}
+no_link() {
+	[ -z "$(zone_links)" ]
+}
+
 # None is left; soon: threads of a process that was killed end one by one.
 no_links() {
-	local left _
-	for _ in $(seq "$WAIT"); do
-		left=$(ip -o link show | grep -E '^[0-9]+: z' || true)
-		[ -n "$left" ] || break
-		sleep 0.1
-	done
-	[ -z "$left" ] || {
-		echo "left: $left"
+	wait_for no_link || {
+		echo "left: $(zone_links)"
 		return 1
 	}
 	! command -v nft >/dev/null || [ -z "$(nft list tables 2>/dev/null)" ]
@@ -51,10 +52,6 @@ export NIC0 NIC1
 number_of() {
 	sed -nE 's/.* debugid="([0-9]+)".*/\1/p' "$ROOT/etc/zones/$1.xml"
 }
-
-NIC0='add net; set physical=net0; set primary=true; set global-nic=br0; set mac-addr=02:08:20:00:00:01; end'
-NIC1='add net; set physical=net1; set global-nic=stub0; set mac-addr=02:08:20:00:00:02; end'
-export NIC0 NIC1
 
 @test "two NICs: names, alias, MTU, bridges; nothing after the end" {
 	world '
@@ -276,11 +273,8 @@ breakable() {
 		adm -z web boot
 		adm -z web links -p | grep -q ":nft:"
 		[ "$(nft list tables | wc -l)" -eq 2 ]
-		for _ in $(seq "$WAIT"); do
-			! adm -z web links -p net0 | grep -q ":macspoofed=[1-9]" || break
-			sleep 0.1
-		done
-		adm -z web links -p net0 | grep -q ":macspoofed=[1-9]"
+		spoofed() { adm -z web links -p net0 | grep -q ":macspoofed=[1-9]"; }
+		wait_for spoofed
 		cfg -z web "select net physical=net0; set maxbw=100; end" 2>/dev/null
 		adm -z web apply
 		adm -z web halt
@@ -354,12 +348,8 @@ breakable() {
 		cfg -z web "select net physical=net0; set allow-mac-spoofing=true; set allow-restricted-traffic=true
 			set allow-ip-spoofing=true; set allow-dhcp-spoofing=true; end" 2>/dev/null
 		adm -z web apply >/dev/null
-		for _ in $(seq "$WAIT"); do
-			adm -z web links -p >out
-			[ "$(cut -d: -f14 out)" -eq 0 ] || break
-			sleep 0.1
-		done
-		[ "$(cut -d: -f14 out)" -gt 0 ]
+		sent() { [ "$(adm -z web links -p | cut -d: -f14)" -gt 0 ]; }
+		wait_for sent
 		cfg -z web "select net physical=net0; clear allow-mac-spoofing; clear allow-ip-spoofing; clear allow-dhcp-spoofing
 			clear allow-restricted-traffic; end" 2>/dev/null
 		adm -z web apply >/dev/null
@@ -367,11 +357,8 @@ breakable() {
 		kill -KILL "$(supervisors web)"
 		n=$(told mac)
 		adm -z web boot 2>/dev/null # it is: that starts a supervisor
-		for _ in $(seq "$WAIT"); do
-			[ "$(told mac)" -eq "$n" ] || break
-			sleep 0.1
-		done
-		[ "$(told mac)" -gt "$n" ]
+		more() { [ "$(told mac)" -gt "$n" ]; }
+		wait_for more
 		grep -q "goes on with process" "$ROOT/zones/web/logs/platform.log"
 		adm -z web halt; no_links; dismiss'
 	nothing_left

@@ -12,12 +12,7 @@ teardown() {
 }
 
 unmount() {
-	local _
-	for _ in $(seq "$WAIT"); do
-		! umount "$1" 2>/dev/null || return 0
-		sleep 0.1
-	done
-	umount -l "$1"
+	wait_for umount "$1" 2>/dev/null || umount -l "$1"
 }
 
 LPC="add lpc; set com1=/dev/zconsole; set com2=socket,/tmp/vm.ttyb; end"
@@ -40,13 +35,7 @@ server() {
 
 # gone PID: soon
 gone() {
-	local _
-	for _ in $(seq "$WAIT"); do
-		[ -d "/proc/$1" ] || return 0
-		sleep 0.1
-	done
-	echo "process $1 is still there"
-	return 1
+	wait_for ended "$1"
 }
 
 # write_json ZONE: standard input becomes its metadata.json, as an editor does it
@@ -215,11 +204,21 @@ for _ in range(3):
 	shows "handed over again" "$ROOT/zones/a/logs/platform.log"
 }
 
+bytes_in() {
+	adm stat -j | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["metadata"]["in"])'
+}
+# took N: the server has so many bytes more
+took() {
+	[ "$(bytes_in)" -ge $((was + $1)) ]
+}
+
 @test "the supervisor dies: the next one takes port and backlog back" {
 	mzone a
 	zhyve=$(pid_of a)
-	md a 'p.put("k", b"1"); p.say(b"GET ")' # the line is unfinished
-	sleep 0.2
+	md a 'p.put("k", b"1")'
+	was=$(bytes_in)
+	md a 'p.say(b"GET ")' # the line is unfinished
+	wait_for took 4
 	kill -KILL "$(supervisors a)"
 	adm -z a boot
 	[ -d "/proc/$zhyve" ]

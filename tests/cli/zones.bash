@@ -6,7 +6,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export ZHYVE_BRANDS=${ZHYVE_BRANDS:-$BUILD/brands}
 export ZHYVE_ZONEADMD=${ZHYVE_ZONEADMD:-$BUILD/cmd/zoneadmd/zoneadmd}
 GUESTS=${GUESTS:-$BUILD/tests/guest}
-WAIT=200 # tenths of a second
+# shellcheck source=tests/cli/wait.bash
+. "$HERE/wait.bash"
 
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "zones need root"
@@ -72,37 +73,27 @@ is() {
 
 # becomes NAME STATE: soon
 becomes() {
-	local _
-	for _ in $(seq "$WAIT"); do
-		[ "$(state "$1")" != "$2" ] || return 0
-		sleep 0.1
-	done
-	is "$1" "$2"
+	wait_for is "$1" "$2" >/dev/null || is "$1" "$2"
 }
 
 # shows TEXT FILE: the file gets that text, soon
 shows() {
-	local _
-	for _ in $(seq "$WAIT"); do
-		! grep -qe "$1" "$2" 2>/dev/null || return 0
-		sleep 0.1
-	done
-	echo "never in $2: $1"
-	cat "$2"
-	return 1
+	wait_for has "$@" || {
+		tail -n 100 "$2"
+		return 1
+	}
 }
 
 # The supervisors of this world end, as if they had nothing to do.
 dismiss() {
-	local pid _
+	local pid
 	for pid in $(supervisors); do
 		kill "$pid" 2>/dev/null || true
 	done
-	# whether init has taken note of it does not matter
-	for _ in $(seq "$WAIT"); do
-		[ -n "$(supervisors)" ] || return 0
-		sleep 0.1
-	done
+	wait_for dismissed
+}
+dismissed() {
+	[ -z "$(supervisors)" ]
 }
 
 # The process that is the zone.

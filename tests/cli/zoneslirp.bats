@@ -30,22 +30,6 @@ helped() {
 	[ "$(helpers | wc -l)" -eq "$1" ]
 }
 
-# soon COMMAND...
-soon() {
-	local _
-	for _ in $(seq "$WAIT"); do
-		! "$@" || return 0
-		sleep 0.1
-	done
-	echo "never: $*"
-	return 1
-}
-
-# A port of loopback that nobody has now.
-free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 @test "a guest talks to the gateway; helper and zone end together" {
 	port=$(free_port)
 	CMDLINE=peer=slirp slirp a vnet "set hostfwd=tcp:127.0.0.1:$port-:22"
@@ -62,10 +46,10 @@ free_port() {
 	becomes a installed
 	grep "not ok" "$ROOT/zones/a/logs/console.log" && return 1
 	[ "$(grep -c "ok [0-9]* - " "$ROOT/zones/a/logs/console.log")" -gt 50 ]
-	soon helped 0
+	wait_for helped 0
 	grep '"event":"link"' "$ROOT/run/zhyve/events" && return 1
 	adm -z a uninstall -F
-	soon nothing_left
+	wait_for nothing_left
 }
 
 # A whole file into the guest and back out: lines of TCP with Debian's kernel.
@@ -77,10 +61,10 @@ carried() {
 	socat -u "TCP-LISTEN:$back,bind=127.0.0.1,reuseaddr" OPEN:back,creat,trunc 3>&- &
 	listener=$!
 	adm -z a boot
-	shows "net ready" "$ROOT/zones/a/logs/console.log"
+	WAIT=200 shows "net ready" "$ROOT/zones/a/logs/console.log"
 	[ -z "${KILLED:-}" ] || killed
 	# the guest may not listen yet: a reset, and nothing is lost
-	until socat -u OPEN:sent "TCP:127.0.0.1:$port" && shows "gateway " "$ROOT/zones/a/logs/console.log"; do
+	until socat -u OPEN:sent "TCP:127.0.0.1:$port" && WAIT=200 shows "gateway " "$ROOT/zones/a/logs/console.log"; do
 		tries=$((tries + 1))
 		[ "$tries" -lt 3 ]
 	done
@@ -104,7 +88,7 @@ killed() {
 	grep -q "gateway took it" "$ROOT/zones/a/logs/console.log"
 	wait "$listener"
 	cmp sent back
-	soon helped 0
+	wait_for helped 0
 }
 
 @test "the host's loopback is not the guest's unless it is said" {
@@ -122,7 +106,7 @@ import socket, time
 s = socket.socket()
 s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep(300)" 3>&- &
 	taker=$!
-	soon test -e taken
+	wait_for test -e taken
 	slirp a idle "set hostfwd=tcp:127.0.0.1:$port-:22"
 	refuses "*net net0: hostfwd=tcp:127.0.0.1:$port-:22: cannot listen on port $port: Address already in use" -z a boot
 	is a installed
@@ -137,7 +121,7 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 		refuses "${row#*|}" -z a boot
 		is a installed
 	done
-	soon nothing_left
+	wait_for nothing_left
 }
 
 @test "two NICs, two zones: each its own" {
@@ -149,7 +133,7 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	adm -z b boot
 	[ "$(pgrep -f "zoneslirp .*127.0.0.[12]:($port|$back)-" | wc -l)" -eq 3 ]
 	adm -z a halt
-	soon helped 0
+	wait_for helped 0
 	is b running
 	[ "$(pgrep -f "zoneslirp .*127.0.0.[12]:($port|$back)-" | wc -l)" -eq 1 ]
 }
@@ -161,7 +145,7 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	adm -z a boot
 	kill -KILL "$(pgrep -P "$(supervisors a)" -x zhyve)"
 	becomes a installed
-	soon helped 0
+	wait_for helped 0
 	# the supervisor: the network stays, and is gone with the zone
 	adm -z a boot
 	was=$(helpers)
@@ -169,16 +153,16 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	adm -z a boot
 	[ "$(helpers)" = "$was" ]
 	adm -z a halt
-	soon helped 0
+	wait_for helped 0
 	# the supervisor and the zone's process
 	adm -z a boot
 	zhyve=$(pgrep -P "$(supervisors a)" -x zhyve)
 	kill -KILL "$(supervisors a)" "$zhyve"
-	soon helped 0
+	wait_for helped 0
 	becomes a installed
 	adm -z a boot
 	adm -z a halt
-	soon nothing_left
+	wait_for nothing_left
 }
 
 @test "the network is killed: the zone runs on, says so, gets another" {
@@ -195,7 +179,7 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	: >"$ROOT/run/zhyve/events"
 	kill -KILL "$(supervisors a)"
 	kill -KILL "$(helpers)"
-	soon helped 0
+	wait_for helped 0
 	adm -z a boot
 	killed_unseen='"event":"link","net":"net0",.*"cause":"down: zoneslirp ended"'
 	shows "$killed_unseen" "$ROOT/run/zhyve/events"
@@ -203,5 +187,5 @@ s.bind(('127.0.0.1', $port)); s.listen(); open('taken', 'w').close(); time.sleep
 	helped 1
 	adm -z a halt
 	is a installed
-	soon nothing_left
+	wait_for nothing_left
 }

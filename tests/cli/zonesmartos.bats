@@ -43,7 +43,7 @@ world() {
 		cfg -z sm info device | grep -q 'pci_slot.*0:4:0'
 		cfg -z sm info net | grep -q 'mac-addr: c2:ba:60:58:bf:78'
 		adm -z sm boot
-		becomes sm installed
+		WAIT=200 becomes sm installed
 		grep -q 'com1: boot sector' "$ROOT/zones/$uuid/logs/console.log"
 		grep -q 'guest entered sleep state S5' "$ROOT/zones/$uuid/lastexited"
 		[ -z "$(ip -o link show master external)" ]

@@ -2,6 +2,7 @@
 # DEMO: tools/demo.sh; BUILD: the build folder; DEMO_CACHE: folder made by
 # tools/image.sh; TYPED: typed.py.
 bats_require_minimum_version 1.5.0
+load ../cli/wait
 
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "zones need root"
@@ -53,7 +54,7 @@ typed() {
 	EOF
 	[ "$status" -eq 0 ]
 	grep -q "engine soft.*/dev/kvm" out
-	nothing_left
+	wait_for nothing_left
 }
 
 @test "closing the terminal powers the guest off" {
@@ -63,7 +64,7 @@ typed() {
 		hangup
 	EOF
 	[ "$status" -eq 129 ]
-	nothing_left
+	wait_for nothing_left
 }
 
 @test "SIGTERM presses the power button for the shell's guest" {
@@ -73,14 +74,14 @@ typed() {
 		kill -TERM $!
 		wait $!
 	EOF
-	typed sh ended "$DEMO" "$BUILD" <<-'EOF'
+	DEMO_GRACE=120 typed sh ended "$DEMO" "$BUILD" <<-'EOF'
 		see list of built-in commands
 		see demo#
 		touch go
 		see Power down
 	EOF
 	[ "$status" -eq 143 ]
-	nothing_left
+	wait_for nothing_left
 }
 
 @test "a guest that does not listen is ended too" {
@@ -89,5 +90,5 @@ typed() {
 		hangup
 	EOF
 	[ "$status" -eq 129 ]
-	nothing_left
+	wait_for nothing_left
 }

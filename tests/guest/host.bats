@@ -1,6 +1,7 @@
 # What a running machine shows the host: consoles, signals, locks, links, what
 # is left behind. BHYVE: the program; GUESTS: folder of test guests; ENGINE.
 bats_require_minimum_version 1.5.0
+load ../cli/wait
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
@@ -24,18 +25,12 @@ start() {
 	pid=$!
 }
 
-# Until TEXT stands in FILE, at most 20 s.
+# Until TEXT stands in FILE.
 await() {
-	local n=0
-	until grep -q -- "$1" "$2" 2>/dev/null; do
-		n=$((n + 1))
-		if [ $n -gt 200 ]; then
-			echo "no '$1' in $2:"
-			cat "$2" out err
-			return 1
-		fi
-		sleep 0.1
-	done
+	wait_for has "$@" || {
+		cat "$2" out err
+		return 1
+	}
 }
 
 finish() {
@@ -71,12 +66,8 @@ finish() {
 
 @test "com1 on a UNIX socket, boot held until a client is there" {
 	start ends end=poweroff -l com1,socket,com.sock,wait
-	n=0
-	until [ -S com.sock ] || [ $n -gt 100 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
-	sleep 0.3
+	wait_for test -S com.sock
+	sleep 0.3 # nothing
 	kill -0 "$pid"
 	socat -u UNIX-CONNECT:com.sock - >client
 	finish 1
@@ -85,25 +76,16 @@ finish() {
 }
 
 @test "com1 over TCP" {
-	port=$((20000 + RANDOM % 20000))
+	port=$(free_port)
 	start ends end=hang -l com1,tcp=127.0.0.1:$port
-	n=0
-	until socat -T1 - TCP:127.0.0.1:$port </dev/null >client 2>/dev/null || [ $n -gt 50 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
-	[ $n -le 50 ]
+	wait_for socat -T1 - TCP:127.0.0.1:$port </dev/null >client 2>/dev/null
 	kill -TERM "$pid"
 	finish 1
 }
 
 @test "com1 on a pseudo-terminal" {
-	socat PTY,link=pty,rawer PIPE:/dev/null >/dev/null 2>&1 &
-	n=0
-	until [ -e pty ] || [ $n -gt 50 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
+	socat PTY,link=pty,rawer PIPE:/dev/null >/dev/null 2>&1 3>&- &
+	wait_for test -e pty
 	start ends end=poweroff -l com1,"$(readlink -f pty)"
 	finish 1
 }
@@ -113,10 +95,10 @@ finish() {
 	await "port 1 event 7" out
 	(
 		echo hello from the host
-		sleep 3
+		wait_for has "HELLO FROM THE HOST" client >&2
 	) | socat - UNIX-CONNECT:con.sock >client
 	finish 1
-	grep -q "HELLO FROM THE HOST" client
+	has "HELLO FROM THE HOST" client
 	! grep -q "^not ok" out
 	[ ! -e con.sock ]
 }
@@ -141,11 +123,7 @@ finish() {
 
 @test "kill -9 leaves a socket that the next start takes over" {
 	start ends end=hang -l com1,socket,com.sock
-	n=0
-	until [ -S com.sock ] || [ $n -gt 100 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
+	wait_for test -S com.sock
 	kill -9 "$pid"
 	wait "$pid" || true
 	[ -S com.sock ]
@@ -155,11 +133,7 @@ finish() {
 
 @test "a second machine does not steal a live socket" {
 	start ends end=hang -l com1,socket,com.sock
-	n=0
-	until [ -S com.sock ] || [ $n -gt 100 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
+	wait_for test -S com.sock
 	run ! "$BHYVE" -m 64 -s 0,hostbridge -s 31,lpc -l com1,socket,com.sock -o engine="$ENGINE" \
 		-o boot.kernel="$GUESTS/ends.elf" other
 	[ "$status" -eq 4 ]

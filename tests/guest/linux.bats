@@ -1,6 +1,7 @@
 # Debian's own cloud kernel and a busybox initramfs on the software engine.
 # BHYVE: the program; LINUX: folder made by tools/kernel.sh; ENGINE.
 bats_require_minimum_version 1.5.0
+load ../cli/wait
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
@@ -86,12 +87,11 @@ shell() {
 		-o boot.cmdline="console=ttyS0 quiet panic=-1 zhyve.run=button" linux \
 		</dev/null >out 2>err 3>&- &
 	pid=$!
-	n=0
-	until grep -q "waiting on /dev/input" out; do
-		n=$((n + 1))
-		[ $n -lt 900 ] || { cat out err; kill -9 $pid; return 1; }
-		sleep 0.2
-	done
+	WAIT=200 wait_for has "waiting on /dev/input" out || {
+		cat out err
+		kill -9 $pid
+		return 1
+	}
 	pkill -TERM -P "$pid" || kill -TERM "$pid"
 	status=0
 	wait "$pid" || status=$?
@@ -117,11 +117,11 @@ shell() {
 		n=0
 		until grep -q "net ready" out; do
 			n=$((n + 1))
-			[ $n -lt 600 ] || exit 98
+			[ $n -lt 900 ] || exit 98
 			sleep 0.2
 		done
 		socat -u TCP-LISTEN:5002,reuseaddr OPEN:back,creat,trunc &
-		sleep 1
+		until ss -Hltn sport = 5002 | grep :5002; do sleep 0.1; done
 		socat -u OPEN:sent TCP:10.9.0.2:5001
 		wait $pid || [ $? -eq 1 ]
 		wait

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from rig import CUSTOMER, FACTS, Port, check_crawl, crawled, tap
 
@@ -103,7 +104,7 @@ def in_a_container():
         server = subprocess.Popen([os.environ["MDATA_HOST"], port.folder, "listen=" + path])
         try:
             while not os.path.exists(path):
-                pass
+                time.sleep(0.02)
             got = port.run([os.environ["MDATA_GUEST"], "mdata-get", "sdc:hostname"],
                            env={"MDATA_PORT": path})
             if got[:2] != (0, b"web-1\n"):

@@ -6,6 +6,7 @@ folder made by tools/cloudinit.sh).
 """
 import errno
 import json
+import math
 import os
 import pathlib
 import pty
@@ -92,7 +93,8 @@ def check_crawl(got):
 
 
 class Fault:
-    """None at all. Bytes of the guest in, and lines of the server out."""
+    """None at all. Bytes of the guest in, and lines of the server out. Times
+    begin with the client's first byte."""
     backlog = 0.0  # so long nobody reads, and what comes waits
     drops = 0.0  # so long what comes is lost
     pace = 0.0  # between two bytes for the guest
@@ -147,13 +149,18 @@ class Port:
             time.sleep(self.fault.pace)
 
     def relay(self):
-        fault, begin, line = self.fault, time.monotonic(), b""
-        start_at = begin + fault.backlog
+        fault, line = self.fault, b""
+        begin = None  # the client's first byte: how long it takes to start is no fault
+        start_at = math.inf if fault.backlog else 0
         while not self.stop.is_set():
             now = time.monotonic()
+            if begin is None and select.select([self.master], [], [], 0)[0]:
+                begin = now
+                start_at = min(start_at, begin + fault.backlog)
             if self.server is None and now >= start_at:
                 self.start_server()
-            watch = [self.ours] if now < begin + fault.backlog else [self.ours, self.master]
+            deaf = fault.backlog and (begin is None or now < begin + fault.backlog)
+            watch = [self.ours] if deaf else [self.ours, self.master]
             ready = select.select(watch, [], [], 0.05)[0]
             if self.master in ready:
                 try:
@@ -163,6 +170,7 @@ class Port:
                         raise
                     continue
                 self.asked += data
+                begin = begin or now
                 if now >= begin + fault.drops:
                     self.ours.sendall(data)
             if self.ours in ready:

@@ -33,7 +33,8 @@ inside() {
 		adm -z web boot
 		# meanwhile
 		while [ -n "${KILL:-}" ] && [ -d "/proc/$login" ]; do
-			pkill -9 -f "/mdata -R $ROOT\$" && echo killed >>kills
+			! pkill -9 -f "/mdata -R $ROOT\$" || echo killed >>kills
+			until pgrep -f "/mdata -R $ROOT\$" >/dev/null || [ ! -d "/proc/$login" ]; do sleep 0.1; done
 			sleep 0.7
 		done
 		timeout 400 tail --pid=$login -f /dev/null || kill $login
@@ -88,7 +89,7 @@ dmi() {
 		add lpc; set com1=/dev/zconsole; set com2=$1; end"
 	adm -z web install
 	adm -z web boot
-	becomes web installed
+	WAIT=300 becomes web installed
 	uuid=$(adm -z web list -p | cut -d: -f5)
 	tr -d '\r' <"$ROOT/zones/web/logs/console.log" >out
 	cat out

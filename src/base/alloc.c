@@ -29,6 +29,14 @@ alloc_bytes(size_t n)
 }
 
 void *
+alloc_pages(size_t n)
+{
+	if (n > PTRDIFF_MAX || alloc_must_fail())
+		return NULL;
+	return aligned_alloc(4096, n);
+}
+
+void *
 alloc_zero(size_t count, size_t size)
 {
 	size_t n;

@@ -12,6 +12,7 @@
 void *alloc_bytes(size_t n);
 void *alloc_zero(size_t count, size_t size); /* product checked, zero-filled */
 void *alloc_resize(void *p, size_t count, size_t size); /* product checked */
+void *alloc_pages(size_t n); /* n: of 4096 bytes a multiple, and so aligned */
 char *alloc_strdup(const char *s);
 char *alloc_strndup(const char *s, size_t max);
 

@@ -1,13 +1,13 @@
 /*
- * From a source to a disk, as fast as the slowest of four threads: fetch (and
- * hash what was fetched), take apart, hash the disk, write it. Whoever fails
- * first says why and stops the others.
+ * From a source to a disk, as fast as the slowest of its threads: fetch (and
+ * hash what was fetched), take apart, hash the disk, write it (two). Whoever
+ * fails first says why and stops the others.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,18 +19,20 @@
 #include "store/copy.h"
 #include "store/image_impl.h"
 #include "store/ring.h"
+#include "store/sparse.h"
 
 #define SOURCE_BLOCK (256U << 10)
 #define DISK_BLOCK (512U << 10)
-#define PAGE 4096U
-#define PUSH (8U << 20) /* bytes, then the kernel begins to write them out */
 #define SECTOR 512U
-enum { HASHER, WRITER };
+#define WRITERS 2
+enum { HASHER, WRITER }; /* readers of the disk's ring: the first writer */
 
 struct work {
 	struct pump *p;
 	struct ring source, disk;
 	struct hash *source_hash, *disk_hash;
+	struct sparse out;
+	atomic_uint nwriters;
 	/* fetched so far, into the block that is being filled */
 	uint8_t *room;
 	size_t filled;
@@ -206,75 +208,26 @@ hasher(void *arg)
 	return NULL;
 }
 
-static bool
-is_zero(const uint8_t *p, size_t n)
-{
-	/* equal to itself one byte on: all bytes are as the first */
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
-
-static int
-write_run(struct work *w, const uint8_t *p, size_t n, off_t at)
-{
-	ssize_t rc;
-
-	while (n > 0) {
-		rc = pwrite(w->p->out, p, n, at);
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc <= 0)
-			return fail(w, rc < 0 ? errno : EIO,
-			    "cannot write the disk of %s: %s", w->p->name,
-			    strerrordesc_np(rc < 0 ? errno : EIO));
-		p += rc;
-		at += rc;
-		n -= (size_t)rc;
-	}
-	return 0;
-}
-
-/* What is not zeros, in runs. */
-static int
-write_block(struct work *w, const struct ring_block *b, off_t at)
-{
-	size_t from = 0, i = 0, n;
-	int rc = 0;
-
-	while (rc == 0 && i < b->n) {
-		n = MIN(PAGE, b->n - i);
-		if (is_zero(b->data + i, n)) {
-			if (i > from)
-				rc = write_run(w, b->data + from, i - from,
-				    at + (off_t)from);
-			from = i + n;
-		}
-		i += n;
-	}
-	if (rc == 0 && b->n > from)
-		rc =
-		    write_run(w, b->data + from, b->n - from, at + (off_t)from);
-	return rc;
-}
-
+/* Writers have the blocks in turn: one waits for the disk, another copies. */
 static void *
 writer(void *arg)
 {
 	struct work *w = arg;
 	const struct ring_block *b;
-	off_t at = 0, pushed = 0;
+	unsigned me = atomic_fetch_add(&w->nwriters, 1);
+	off_t at = 0;
 	int rc = 0;
 
-	while (rc == 0 && (b = ring_take(&w->disk, WRITER)) != NULL) {
-		if (!w->cloned)
-			rc = write_block(w, b, at);
+	for (uint64_t i = 0;
+	     rc == 0 && (b = ring_take(&w->disk, WRITER + me)) != NULL; i++) {
+		if (!w->cloned && i % WRITERS == me)
+			rc = sparse_write(&w->out, b->data, b->n, at);
 		at += (off_t)b->n;
-		ring_give_back(&w->disk, WRITER);
-		if (at - pushed >= PUSH && !w->cloned) {
-			(void)sync_file_range(w->p->out, pushed, at - pushed,
-			    SYNC_FILE_RANGE_WRITE);
-			pushed = at;
-		}
+		ring_give_back(&w->disk, WRITER + me);
 	}
+	if (rc < 0)
+		(void)fail(w, -rc, "cannot write the disk of %s: %s",
+		    w->p->name, strerrordesc_np(-rc));
 	return NULL;
 }
 
@@ -331,6 +284,8 @@ send_disk(struct unpack *u)
 		return fail(u->w, EINVAL,
 		    "%s: the disk is larger than the %ju MiB of its manifest",
 		    p->name, (uintmax_t)(p->claim->disk / MiB));
+	if (!u->w->cloned)
+		sparse_grow(&u->w->out, (off_t)p->size);
 	ring_put(&u->w->disk, u->filled);
 	u->room = NULL;
 	u->filled = 0;
@@ -502,10 +457,12 @@ try_clone(struct work *w)
 static void
 run_threads(struct work *w)
 {
-	static void *(*const stages[])(void *) = { fetcher, hasher, writer };
+	static void *(*const stages[])(
+	    void *) = { fetcher, hasher, writer, writer };
 	pthread_t thread[ARRAY_LEN(stages)];
 	size_t n = 0;
 
+	_Static_assert(ARRAY_LEN(stages) == 2 + WRITERS, "a reader each");
 	while (n < ARRAY_LEN(stages) &&
 	    pthread_create(&thread[n], NULL, stages[n], w) == 0)
 		n++;
@@ -529,7 +486,7 @@ pump_run(struct pump *p, struct error *err)
 	rc = ring_init(&w.source, SOURCE_BLOCK, 1);
 	if (rc < 0)
 		return error_sys(err, -rc, "%s", p->name);
-	rc = ring_init(&w.disk, DISK_BLOCK, 2);
+	rc = ring_init(&w.disk, DISK_BLOCK, 1 + WRITERS);
 	if (rc < 0) {
 		ring_fini(&w.source);
 		return error_sys(err, -rc, "%s", p->name);
@@ -541,8 +498,10 @@ pump_run(struct pump *p, struct error *err)
 	    (p->claim->algorithm != NULL && w.source_hash == NULL)) {
 		rc = error_set(err, ENOMEM, "%s: no hash", p->name);
 	} else {
+		sparse_begin(&w.out, p->out);
 		try_clone(&w);
 		run_threads(&w);
+		sparse_end(&w.out);
 		rc = finish(&w, err);
 	}
 	p->fetched = w.fetched;

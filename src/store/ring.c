@@ -16,7 +16,7 @@ ring_init(struct ring *r, size_t block_size, unsigned readers)
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->moved, NULL);
 	for (size_t i = 0; i < RING_BLOCKS; i++) {
-		r->block[i].data = alloc_bytes(block_size);
+		r->block[i].data = alloc_pages(block_size);
 		if (r->block[i].data == NULL) {
 			ring_fini(r);
 			return -ENOMEM;

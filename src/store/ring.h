@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 #define RING_BLOCKS 8
-#define RING_READERS 2
+#define RING_READERS 3
 
 struct ring_block {
-	uint8_t *data;
+	uint8_t *data; /* whole pages */
 	size_t n;
 };
 struct ring {
@@ -26,7 +26,7 @@ struct ring {
 	bool ended, stopped;
 };
 
-/* 0 or -ENOMEM */
+/* block_size: a multiple of 4096. 0 or -ENOMEM */
 int ring_init(struct ring *r, size_t block_size, unsigned readers);
 void ring_fini(struct ring *r);
 /* The writer: memory of r->size bytes to fill. NULL: the ring was stopped. */

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "store/sparse.h"
 #include "store_util.h"
 #include "tap.h"
 
@@ -204,11 +205,110 @@ shared(void)
 	}
 }
 
+/* ---- how a disk is written ---- */
+
+/* Page i of a block: of zeros in runs of all lengths, odd blocks in none. */
+static bool
+page_is_zero(size_t block, size_t i)
+{
+	return block % 2 == 0 && (i * i / 40) % 3 == 0;
+}
+
+static void
+sparse(const struct store_fs *fs)
+{
+	enum { BLOCKS = 20, BLOCK = 1 << 19, TAIL = 3 * 4096 + 512 };
+	uint8_t *p = alloc_pages(BLOCK);
+	size_t zeros = 0;
+	struct sparse s;
+	int fd;
+
+	if (fs != NULL)
+		store_mount(fs, store_at("fs"));
+	else
+		tap_check(mkdir(store_at("fs"), 0700) == 0);
+	fd = open(store_at("fs/disk"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	tap_check(p != NULL && fd >= 0);
+	sparse_begin(&s, fd);
+	for (size_t b = 0; b <= BLOCKS; b++) {
+		size_t n = b < BLOCKS ? BLOCK : TAIL;
+
+		for (size_t i = 0; i < n; i++)
+			p[i] = page_is_zero(b, i / SPARSE_PAGE)
+			    ? 0
+			    : (uint8_t)(b + i / SPARSE_PAGE + i % 251 + 1) | 1;
+		for (size_t i = 0; i < n / SPARSE_PAGE; i++)
+			zeros += page_is_zero(b, i) ? SPARSE_PAGE : 0;
+		sparse_grow(&s, (off_t)(b * BLOCK + n));
+		tap_check_int(sparse_write(&s, p, n, (off_t)(b * BLOCK)), 0);
+		store_put(store_at("want"), b * BLOCK, p, n);
+	}
+	tap_check(ftruncate(fd, BLOCKS * BLOCK + TAIL) == 0);
+	tap_check_int(fsync(fd), 0);
+	sparse_end(&s);
+	close(fd);
+	free(p);
+	tap_check(store_same(store_at("fs/disk"), store_at("want")));
+	tap_check(zeros > 2 << 20);
+	tap_check(store_blocks(store_at("fs/disk")) <
+	    BLOCKS * BLOCK + TAIL - zeros + MiB);
+}
+
+static void
+sparse_here(void)
+{
+	sparse(NULL);
+}
+
+static void
+sparse_tmpfs(void)
+{
+	sparse(&store_tmpfs);
+}
+
+static void
+sparse_btrfs(void)
+{
+	sparse(&store_btrfs);
+}
+
+static void
+sparse_xfs(void)
+{
+	sparse(&store_xfs);
+}
+
+/* A disk without room says so, and says it once. */
+static void
+sparse_full(void)
+{
+	uint8_t *p = alloc_pages(1 << 20);
+	struct sparse s;
+	int fd, rc = 0;
+
+	store_mount(&store_tmpfs_small, store_at("fs"));
+	fd = open(store_at("fs/disk"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	tap_check(p != NULL && fd >= 0);
+	memset(p, 1, 1 << 20);
+	sparse_begin(&s, fd);
+	for (int i = 0; rc == 0 && i < 8; i++)
+		rc = sparse_write(&s, p, 1 << 20, i << 20);
+	tap_check_int(rc, -ENOSPC);
+	sparse_end(&s);
+	close(fd);
+	free(p);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(each_format),
 	TAP_TEST(cut_anywhere),
 	TAP_TEST(no_memory),
 	TAP_TEST(no_memory_to_list),
 	TAP_TEST(shared),
+	TAP_TEST_TIMEOUT(sparse_here, 60),
+	TAP_TEST_TIMEOUT(sparse_tmpfs, 60),
+	TAP_TEST_TIMEOUT(sparse_btrfs, 60),
+	TAP_TEST_TIMEOUT(sparse_xfs, 60),
+	TAP_TEST(sparse_full),
 };
 TAP_MAIN(tests)

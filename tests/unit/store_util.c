@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "tap.h"
 
+const struct store_fs store_tmpfs = { "tmpfs", NULL, "size=64m", 0 };
 const struct store_fs store_tmpfs_small = { "tmpfs", NULL, "size=4m", 0 };
 const struct store_fs store_btrfs = { "btrfs", "mkfs.btrfs -q %s", "loop",
 	160 };

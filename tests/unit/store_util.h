@@ -15,7 +15,8 @@ struct store_fs {
 	const char *mount; /* options */
 	unsigned mib; /* of its file */
 };
-extern const struct store_fs store_tmpfs_small, store_btrfs, store_xfs;
+extern const struct store_fs store_tmpfs, store_tmpfs_small, store_btrfs,
+    store_xfs;
 
 /* Mount one at DIR (made); skips the test where that cannot be. */
 void store_mount(const struct store_fs *fs, const char *dir);

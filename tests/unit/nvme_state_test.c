@@ -8,6 +8,7 @@
 #include "tap.h"
 
 #define BUF NRIG_BUF
+#define FILL (BUF + 0x80000) /* fill_queue()'s, a page each */
 #define RAM_END RIG_RAM
 #define CMD(...) ((struct nvme_sqe){ __VA_ARGS__ })
 #define ADMIN(...) nrig_do(&n, 0, CMD(__VA_ARGS__))
@@ -107,7 +108,7 @@ fill_queue(unsigned q, unsigned count)
 	for (unsigned i = 0; i < count; i++)
 		nrig_put(&n, q,
 		    &CMD(.opcode = 2, .nsid = 1, .cid = (uint16_t)i,
-			.prp1 = BUF + i % 64 * 4096, .cdw10 = i, .cdw12 = 7));
+			.prp1 = FILL + i * 4096, .cdw10 = i, .cdw12 = 7));
 	nrig_ring(&n, q);
 }
 
@@ -182,13 +183,17 @@ resets_while_busy(void)
 		nrig_put(&n, 0, &CMD(.opcode = 12));
 		nrig_ring(&n, 0);
 		fill_queue(2, 120);
-		if (round % 3 == 1) /* off and on, without looking */
+		if (round % 3 == 1) { /* off and on, without looking */
+			uint32_t cc = nrig_reg(&n, NVME_CC);
+
 			nrig_set(&n, NVME_CC, 0);
-		else
+			nrig_set(&n, NVME_CC, cc);
+		} else {
 			tap_check(nrig_disable(&n));
-		if (round % 3 == 2)
-			rig_cfg_write(&n.r, 4, 2, 0x0003);
-		tap_check(nrig_enable(&n));
+			if (round % 3 == 2)
+				rig_cfg_write(&n.r, 4, 2, 0x0003);
+			tap_check(nrig_enable(&n));
+		}
 		rig_cfg_write(&n.r, 4, 2, 0x0007);
 		tap_check(nrig_csts(&n, 3, NVME_CSTS_RDY));
 		/* The one before may have been what was seen. */

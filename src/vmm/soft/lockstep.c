@@ -14,7 +14,7 @@
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/vm.h"
 
-#define DMA_PATIENCE_US 20000
+#define DMA_PATIENCE_MS 2000
 
 /* ---- what ends a unit ---- */
 
@@ -257,11 +257,13 @@ end(struct soft_lockstep *ls, enum soft_leave why)
 		ls->stats.insns += ls->done;
 		return true;
 	}
-	/* DMA is told of after the fact. */
-	usleep(DMA_PATIENCE_US);
-	if (atomic_load(&a->vm->dma) != ls->dma0) {
-		ls->stats.dma++;
-		return true;
+	/* DMA is told of after the fact, by a thread that may have to wait. */
+	for (unsigned ms = 0; ms < DMA_PATIENCE_MS; ms++) {
+		if (atomic_load(&a->vm->dma) != ls->dma0) {
+			ls->stats.dma++;
+			return true;
+		}
+		usleep(1000);
 	}
 	narrow(ls, what, &fa, &fb);
 	return false;

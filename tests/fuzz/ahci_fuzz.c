@@ -167,7 +167,7 @@ reset(void)
 	sata_cfg_out(&s, 0x04, 2, 6);
 	sata_out(&s, HBA_GHC, GHC_AE | GHC_HR);
 	for (unsigned i = 0; (sata_in(&s, HBA_GHC) & GHC_HR) != 0; i++) {
-		if (i == 100000)
+		if (i == 400000)
 			abort();
 		usleep(50);
 	}

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Speed and size against Debian's QEMU, same guest, same run, interleaved.
 
-    run.py BUILD [--only start,memory,block,sata,nvme,net,idle,walls,soft,uart,mdata,guard,zones,
-                  vmadm,images,tcp]
+    run.py BUILD [--only start,memory,block,sata,nvme,net,idle,walls,soft,softnvme,uart,mdata,
+                  guard,zones,vmadm,images,tcp]
            [--runs 5] [--clock cpu]
 
 Prints medians and ratios; the wanted ratio stands beside each. Machines are
 noisy: quote ratios, not single figures. Network runs need root (a tap in a
 network namespace of their own). "soft" is the software engine against TCG,
-soft.py; its parts are boot, cpu, softidle. "uart" is metadata on com2, uart.py;
+soft.py; its parts are boot, cpu, softidle; "softnvme" is Linux's NVMe driver on
+it. "uart" is metadata on com2, uart.py;
 "mdata" its server, mdata.py; "guard" a link's guard, guard.py; "images" is
 imgadm's import against zstd, and clones of images, images.py; "tcp"
 is a stream between two zones, tcp.py. Those, zones.py and vmadm.py need root.
@@ -29,6 +30,7 @@ from guard import GuardBench
 from mdata import MdataBench
 from images import ImageBench
 from soft import SoftBench
+from softnvme import SoftNvmeBench
 from tcp import TcpBench
 from uart import UartBench
 from vmadm import VmadmBench
@@ -270,6 +272,8 @@ def main():
     soft = SoftBench(bench) if parts else None
     for name in parts:
         getattr(soft, name)()
+    if not only or "softnvme" in only:
+        SoftNvmeBench(bench).all()
     if not only or "uart" in only:
         UartBench(bench).all()
     if not only or "mdata" in only:

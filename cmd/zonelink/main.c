@@ -20,6 +20,8 @@
 #include "link/fault.h"
 #include "link/make.h"
 
+#include "learn.h"
+
 #define SOCKET 3
 #define SETTLE_MAX 64 /* links whose guards are moved */
 #define SETTLE_AFTER_S 1
@@ -129,8 +131,16 @@ verb_make(
 	if (made.guard == LINK_GUARD_BPF && zl->made->n < SETTLE_MAX)
 		zl->made->ifindex[zl->made->n++] =
 		    (int)if_nametoindex(made.spec.name);
-	rc = answer_made(&made, err);
+	if (made.guard == LINK_GUARD_NFT) {
+		rc = learner_renew(&made.spec, err);
+		if (rc < 0)
+			error_prefix(err, "net %s", made.spec.net);
+	}
+	if (rc == 0)
+		rc = answer_made(&made, err);
 	link_made_close(&made);
+	if (rc < 0)
+		(void)link_guard_remove(made.spec.name, NULL);
 	link_fault(LINK_FAULT_ANSWER);
 	return rc;
 }
@@ -177,6 +187,8 @@ verb_update(
 		return rc;
 	(void)str_format(spec.name, sizeof(spec.name), "%s", q->name);
 	rc = link_guard_update(&spec, err);
+	if (rc == 0)
+		rc = learner_renew(&spec, err);
 	if (rc == 0 && info.bridge[0] != '\0')
 		rc = link_net_update(zl->net, &spec, err);
 	return rc < 0

@@ -75,6 +75,31 @@ link_guard_watch(
 }
 
 int
+link_guard_learner(const char *ifname, pid_t *ret, struct error *err)
+{
+	int rc, has = guard_bpf_has(ifname, err);
+
+	if (has < 0 && !refused(has))
+		return has;
+	if (has == 1)
+		return 0;
+	rc = guard_nft_learner(ifname, ret, err);
+	return rc < 0 ? rc : 1;
+}
+
+int
+link_guard_set_learner(const char *ifname, pid_t pid, struct error *err)
+{
+	return guard_nft_set_learner(ifname, pid, err);
+}
+
+bool
+link_guard_learns(const struct link_spec *spec)
+{
+	return spec->dynamic != 0 && (spec->protect & LINK_PROTECT_IP) != 0;
+}
+
+int
 link_guard_remove(const char *ifname, struct error *err)
 {
 	/* filters, programs and maps went with the interface */

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "link/spec.h"
@@ -51,6 +52,16 @@ int link_guard_watch(
     const char *ifname, int *ret_ring, int *ret_counters, struct error *err);
 int link_guard_read(int counters, struct link_counters *ret);
 int link_guard_drained(int ring);
+/*
+ * Addresses that are learned need a process where the guard is nftables
+ * (nft_learn.h). 1: it is, and *ret is the one that is on record, or 0; 0: the
+ * guard is BPF, which learns by itself.
+ */
+int link_guard_learner(const char *ifname, pid_t *ret, struct error *err);
+/* Put it on record; 0: there is none. */
+int link_guard_set_learner(const char *ifname, pid_t pid, struct error *err);
+/* Whether a link learns any. */
+bool link_guard_learns(const struct link_spec *spec);
 /* What the kernel does not take away with the interface. */
 int link_guard_remove(const char *ifname, struct error *err);
 

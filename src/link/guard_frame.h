@@ -1,7 +1,7 @@
 /*
  * Reading a frame, for the guard: where its headers are and what they say.
  * Compiled twice, into the BPF program (guard.bpf.c) and for user space
- * (guard_user.h: tests, fuzzing), which differ in what is below "The includer
+ * (guard_user.h), which differ in what is below "The includer
  * defines". Nothing is believed that was not read: every header is loaded at a
  * checked offset into a buffer of its own, and a datagram ends where its own
  * length says, so that nothing hides in padding.

@@ -165,6 +165,55 @@ guard_nft_counters(
 	return 0;
 }
 
+/* ---- who fills the sets ---- */
+
+/* 0: nobody. Whoever has made the table may be of a version without learners.
+ */
+int
+guard_nft_learner(const char *ifname, pid_t *ret, struct error *err)
+{
+	json_t *answer = NULL;
+	const json_t *row, *elem;
+	char text[128];
+	size_t i;
+	int rc;
+
+	if (str_format(text, sizeof(text),
+		"list set netdev " LINK_NFT_TABLE " " LINK_NFT_LEARNER "\n",
+		ifname) < 0)
+		return error_set(err, ENAMETOOLONG, "%s", ifname);
+	rc = run(text, ifname, true, -ENOENT, &answer, err);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	*ret = 0;
+	json_array_foreach(json_object_get(answer, "nftables"), i, row)
+	{
+		elem = json_array_get(
+		    json_object_get(json_object_get(row, "set"), "elem"), 0);
+		if (elem != NULL)
+			*ret = (pid_t)json_integer_value(elem);
+	}
+	json_decref(answer);
+	return 0;
+}
+
+int
+guard_nft_set_learner(const char *ifname, pid_t pid, struct error *err)
+{
+	char add[128] = "", text[320];
+
+	if ((pid != 0 &&
+		str_format(add, sizeof(add),
+		    "add element netdev " LINK_NFT_TABLE " " LINK_NFT_LEARNER
+		    " { %d }\n",
+		    ifname, (int)pid) < 0) ||
+	    str_format(text, sizeof(text),
+		"flush set netdev " LINK_NFT_TABLE " " LINK_NFT_LEARNER "\n%s",
+		ifname, add) < 0)
+		return error_set(err, ENAMETOOLONG, "%s", ifname);
+	return run(text, ifname, false, -EIO, NULL, err);
+}
+
 /* Only where one is: rules beside another kind's would hide that it ended. */
 int
 guard_nft_update(const struct link_spec *spec, struct error *err)

@@ -93,6 +93,36 @@ ports(struct rules *r)
 	(void)buf_printf(r->b, "%s }\n", r->spec->nports == 0 ? "" : " };");
 }
 
+/* An address that was learned is at that bit? Then go on in that chain. */
+static void
+learned(struct rules *r, unsigned methods, const char *header, unsigned bit,
+    unsigned len, const char *chain)
+{
+	static const struct {
+		unsigned method;
+		const char *set;
+	} rows[] = { { LINK_DYN_DHCPV4, LINK_NFT_DHCPV4 },
+		{ LINK_DYN_DHCPV6, LINK_NFT_DHCPV6 },
+		{ LINK_DYN_SLAAC, LINK_NFT_SLAAC } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if ((rows[i].method & methods & r->spec->dynamic) != 0)
+			(void)buf_printf(r->b, "@%s,%u,%u @%s goto %s\n",
+			    header, bit, len, rows[i].set, chain);
+}
+
+static void
+learned4(struct rules *r, const char *header, unsigned bit, const char *chain)
+{
+	learned(r, LINK_DYN_DHCPV4, header, bit, 32, chain);
+}
+
+static void
+learned6(struct rules *r, const char *header, unsigned bit, const char *chain)
+{
+	learned(r, LINK_DYN_DHCPV6 | LINK_DYN_SLAAC, header, bit, 128, chain);
+}
+
 /* ---- from the guest: Ethernet ---- */
 
 static void
@@ -170,10 +200,13 @@ arp(struct rules *r)
 	line(r,
 	    has(r, LINK_PROTECT_STRICT) ? "arp operation != reply goto pass\n"
 					: "goto pass\n");
-	line(r, "arp saddr ip @allowed4 goto pass\n" DROP("arp"));
+	line(r, "arp saddr ip @allowed4 goto pass\n");
+	learned4(r, "nh", 112, "pass");
+	line(r, DROP("arp"));
 	line(r, "}\nchain arp_bare {\n");
 	line(r, "@nh,64,32 0 goto pass\n");
 	arp_bare(r);
+	learned4(r, "nh", 64, "pass");
 	line(r, DROP("arp") "}\n");
 }
 
@@ -185,7 +218,9 @@ ip4(struct rules *r)
 	line(r, "chain ip4 {\n@nh,0,8 != 0x45-0x4f " DROP("malformed"));
 	if (has(r, LINK_PROTECT_IP)) {
 		line(r, "ip saddr 0.0.0.0 goto ip4_in\n");
-		line(r, "ip saddr @allowed4 goto ip4_in\n" DROP("ipv4"));
+		line(r, "ip saddr @allowed4 goto ip4_in\n");
+		learned4(r, "nh", 96, "ip4_in");
+		line(r, DROP("ipv4"));
 	} else {
 		line(r, "ip saddr 0.0.0.0 goto ip4_in\n");
 		line(r, "ip saddr != 0.0.0.0 goto ip4_in\n" DROP("malformed"));
@@ -287,6 +322,7 @@ nd(struct rules *r)
 		if (r->spec->allowed[i].family == AF_INET6)
 			na_target(r, r->spec->allowed[i].addr,
 			    r->spec->allowed[i].prefix);
+	learned6(r, "th", 64, "nd_136");
 	line(r, DROP("nd") "}\nchain ra {\n");
 	(void)buf_printf(
 	    r->b, "@th,128,8 1 @th,144,48 != %s " DROP("nd"), r->mac_hex);
@@ -339,9 +375,11 @@ ip6(struct rules *r)
 {
 	line(r, "chain ipv6 {\n@nh,0,4 != 6 " DROP("malformed"));
 	line(r, "ip6 saddr :: goto ip6_in\n");
-	if (has(r, LINK_PROTECT_IP))
-		line(r, "ip6 saddr @allowed6 goto ip6_in\n" DROP("ipv6"));
-	else
+	if (has(r, LINK_PROTECT_IP)) {
+		line(r, "ip6 saddr @allowed6 goto ip6_in\n");
+		learned6(r, "nh", 64, "ip6_in");
+		line(r, DROP("ipv6"));
+	} else
 		line(r, "ip6 saddr != :: goto ip6_in\n" DROP("malformed"));
 	line(r,
 	    "}\nchain ip6_in {\n"
@@ -417,9 +455,33 @@ dhcp6(struct rules *r)
 
 /* ---- to the guest ---- */
 
+/* strict and ip-nospoof: to the link alone, but not to an address it has. */
+static void
+to_address(struct rules *r)
+{
+	line(r, "chain to4 {\n");
+	/* a DHCPv4 server's answer is for an address to be */
+	if ((r->spec->dynamic & LINK_DYN_DHCPV4) != 0)
+		line(r,
+		    "ip frag-off & 0x3fff == 0 udp sport 67 udp dport 68 goto "
+		    "to_pass\n");
+	line(r, "ip daddr >= 224.0.0.0 goto to_pass\n");
+	line(r, "ip daddr @allowed4 goto to_pass\n");
+	learned4(r, "nh", 128, "to_pass");
+	line(r, DROP("inbound") "}\nchain to6 {\n");
+	line(r, "ip6 daddr ff00::/8 goto to_pass\n");
+	line(r, "ip6 daddr @allowed6 goto to_pass\n");
+	learned6(r, "nh", 192, "to_pass");
+	line(r, DROP("inbound") "}\n");
+}
+
 static void
 to_guest(struct rules *r)
 {
+	line(r, "chain to_pass {\n");
+	limit(r);
+	line(r, "counter name n_received accept\n}\n");
+	to_address(r);
 	(void)buf_printf(r->b,
 	    "chain to { type filter hook egress device \"%s\" priority 0; "
 	    "policy accept;\n",
@@ -427,22 +489,15 @@ to_guest(struct rules *r)
 	line(r, "ether type { 0x8100, 0x88a8 } " DROP("vlan-in"));
 	if (has(r, LINK_PROTECT_STRICT)) {
 		(void)buf_printf(r->b,
-		    "ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 "
-		    "ether daddr != %s " DROP("inbound"),
+		    "ether daddr & 01:00:00:00:00:00 != 00:00:00:00:00:00 goto "
+		    "to_pass\nether daddr != %s " DROP("inbound"),
 		    r->mac);
-		if (has(r, LINK_PROTECT_IP)) {
-			(void)buf_printf(r->b,
-			    "ether daddr %s ip daddr < 224.0.0.0 ip daddr != "
-			    "@allowed4 " DROP("inbound"),
-			    r->mac);
-			(void)buf_printf(r->b,
-			    "ether daddr %s ip6 daddr != ff00::/8 ip6 daddr != "
-			    "@allowed6 " DROP("inbound"),
-			    r->mac);
-		}
+		if (has(r, LINK_PROTECT_IP))
+			line(r,
+			    "ether type ip goto to4\n"
+			    "ether type ip6 goto to6\n");
 	}
-	limit(r);
-	line(r, "counter name n_received accept\n}\n");
+	line(r, "goto to_pass\n}\n");
 }
 
 /* ---- the table ---- */
@@ -471,11 +526,20 @@ fresh(struct rules *r)
 		{ "allowed6", "ipv6_addr" },
 		{ "blocked", "inet_service" },
 	};
+	static const char *const kept[][2] = {
+		{ LINK_NFT_DHCPV4,
+		    "typeof @nh,96,32; flags timeout; size 1024;" },
+		{ LINK_NFT_DHCPV6,
+		    "typeof @nh,64,128; flags timeout; size 1024;" },
+		{ LINK_NFT_SLAAC,
+		    "typeof @nh,64,128; flags timeout; size 1024;" },
+		{ LINK_NFT_LEARNER, "type mark;" },
+	};
 	static const char *const chains[] = { "from2", "pass", "arp4",
 		"arp_sender", "arp_bare", "ip4", "ip4_in", "tcp_from", "udp4",
 		"udp4_in", "dhcp4", "dhcp4_in", "nd_133", "nd_135", "nd_136",
 		"na", "ra", "icmp6", "icmp6_in", "ipv6", "ip6_in", "udp6",
-		"udp6_in", "dhcp6", "ah6" };
+		"udp6_in", "dhcp6", "ah6", "to_pass", "to4", "to6" };
 	const char *name = r->spec->name;
 
 	(void)buf_printf(r->b, "add table netdev " LINK_NFT_TABLE "\n", name);
@@ -486,6 +550,10 @@ fresh(struct rules *r)
 		    " %s { type %s; flags interval; auto-merge; }\n"
 		    "flush set netdev " LINK_NFT_TABLE " %s\n",
 		    name, sets[i][0], sets[i][1], name, sets[i][0]);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		(void)buf_printf(r->b,
+		    "add set netdev " LINK_NFT_TABLE " %s { %s }\n", name,
+		    kept[i][0], kept[i][1]);
 	/* a goto wants its chain to be there */
 	for (size_t i = 0; i < ARRAY_LEN(chains); i++)
 		(void)buf_printf(r->b,
@@ -517,11 +585,6 @@ possible(const struct link_spec *spec, struct error *err)
 		    "vlan-id %u: without BPF this host's filter (nftables) "
 		    "cannot push a tag",
 		    spec->vlan);
-	if (spec->dynamic != 0 && (spec->protect & LINK_PROTECT_IP) != 0)
-		return error_set(err, EOPNOTSUPP,
-		    "ips: addresses that are learned (dhcp, addrconf) need "
-		    "BPF, which this host refuses; give addresses, or set "
-		    "allow-ip-spoofing=true");
 	return 0;
 }
 

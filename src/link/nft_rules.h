@@ -11,11 +11,17 @@
 
 /* The table of an interface, "zhyve_" and its name. */
 #define LINK_NFT_TABLE "zhyve_%s"
+/* Its sets of learned addresses, as bytes, which updates leave alone. */
+#define LINK_NFT_DHCPV4 "dhcpv4"
+#define LINK_NFT_DHCPV6 "dhcpv6"
+#define LINK_NFT_SLAAC "slaac"
+/* Its set of one number: the process that fills them (nft_learn.h). */
+#define LINK_NFT_LEARNER "learner"
 
 /*
  * One transaction that makes the table, or replaces its rules and keeps its
- * counters. -EOPNOTSUPP: the link wants what only BPF can do (a VLAN tag,
- * addresses that are learned).
+ * counters and what was learned. -EOPNOTSUPP: the link wants what only BPF can
+ * do (a VLAN tag).
  */
 int link_nft_rules(
     const struct link_spec *spec, struct buf *ret, struct error *err);

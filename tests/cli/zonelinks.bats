@@ -305,6 +305,56 @@ breakable() {
 	nothing_left
 }
 
+# learners: processes that learn addresses for a link named z*_net0
+learners() {
+	pgrep -r S,R,D -x "z$(number_of web)_net0" || true
+}
+
+@test "where the guard is nftables: who learns addresses is there, and goes" {
+	command -v nft >/dev/null || skip "no nft"
+	breakable "-g nft"
+	export -f learners
+	world '
+		nft list tables >/dev/null || exit 0 # not in this kernel
+		zone web idle "$NIC0; select net physical=net0; set ips=dhcp; end"
+		adm -z web boot
+		adm -z web links -p | grep -q ":nft:"
+		one=$(learners)
+		[ "$(echo "$one" | wc -w)" -eq 1 ]
+		# behind its walls: one capability, seccomp, nothing open but its own
+		grep "^CapEff:.*0000000000001000$" "/proc/$one/status"
+		grep "^CapBnd:.*0000000000000000$" "/proc/$one/status"
+		grep "^Seccomp:.*2$" "/proc/$one/status"
+		[ "$(ls "/proc/$one/fd" | wc -l)" -eq 2 ]
+		# another one takes its place with another configuration
+		cfg -z web "select net physical=net0; set strict=true; end" 2>/dev/null
+		adm -z web apply
+		becomes_other() { two=$(learners); [ "$(echo "$two" | wc -w)" -eq 1 ] && [ "$two" != "$one" ]; }
+		for _ in $(seq "$WAIT"); do ! becomes_other || break; sleep 0.1; done
+		becomes_other
+		kill -KILL "$two"
+		cfg -z web "select net physical=net0; set strict=false; end" 2>/dev/null
+		adm -z web apply
+		one=$(learners)
+		[ "$(echo "$one" | wc -w)" -eq 1 ]
+		# none with addresses that are given
+		cfg -z web "select net physical=net0; set allow-ip-spoofing=true; end" 2>/dev/null
+		adm -z web apply
+		for _ in $(seq "$WAIT"); do [ -n "$(learners)" ] || break; sleep 0.1; done
+		[ -z "$(learners)" ]
+		cfg -z web "select net physical=net0; set allow-ip-spoofing=false; end" 2>/dev/null
+		adm -z web apply
+		[ -n "$(learners)" ]
+		kill -KILL "$(pid_of web)"
+		becomes web installed
+		adm -z web halt 2>/dev/null
+		no_links
+		for _ in $(seq "$WAIT"); do [ -n "$(learners)" ] || break; sleep 0.1; done
+		[ -z "$(learners)" ]
+		dismiss'
+	nothing_left
+}
+
 @test "a link becomes the port of a bridge when it is needed, unless it has addresses" {
 	world '
 		ip link add eth8 type veth peer name eth8p

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "guard_user.h"
 #include "link/guard_impl.h"
+#include "link/guard_user.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

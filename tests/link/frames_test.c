@@ -6,8 +6,8 @@
 
 #include "base/str.h"
 #include "frames.h"
-#include "guard_user.h"
 #include "link/guard_impl.h"
+#include "link/guard_user.h"
 #include "tap.h"
 
 static void

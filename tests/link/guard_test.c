@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "frames.h"
 #include "link/guard_impl.h"
+#include "link/nft_learn.h"
 #include "rig.h"
 #include "tap.h"
 
@@ -34,6 +35,7 @@ struct rig {
 	size_t nwant;
 	unsigned arrived, others;
 	const char *hook;
+	struct nft_learner *learner; /* of nftables, where a link learns */
 };
 
 static const char *
@@ -46,6 +48,19 @@ hook_of(const char *ifname)
 	return bpf_tc_query(&hook, &opts) == 0 ? "clsact" : "tcx";
 }
 
+/* As zonelink does it, but that it learns when we say so. */
+static void
+renew_learner(struct rig *r, const struct link_spec *spec)
+{
+	struct error err = ERROR_INIT;
+
+	nft_learner_close(r->learner);
+	r->learner = NULL;
+	if (r->kind != LINK_GUARD_BPF && link_guard_learns(spec) &&
+	    nft_learner_open(spec, &r->learner, &err) < 0)
+		tap_fail("%s", err.text);
+}
+
 static void
 rig_begin(void *arg, const struct link_spec *spec)
 {
@@ -55,6 +70,7 @@ rig_begin(void *arg, const struct link_spec *spec)
 	if (r->settle)
 		link_guard_settle((int)if_nametoindex(spec->name));
 	r->vlan = spec->vlan;
+	renew_learner(r, spec);
 	r->hook = hook_of(spec->name);
 }
 
@@ -65,6 +81,7 @@ rig_update(void *arg, const struct link_spec *spec)
 
 	if (link_guard_update(spec, &err) < 0)
 		tap_fail("%s", err.text);
+	renew_learner(arg, spec);
 }
 
 static void
@@ -74,6 +91,10 @@ rig_end(void *arg)
 	struct error err = ERROR_INIT;
 
 	fd_close(&r->wire.guarded);
+	if (r->learner != NULL)
+		tap_check_int(nft_learner_turn(r->learner), 0);
+	nft_learner_close(r->learner);
+	r->learner = NULL;
 	tap_check_int(link_guard_remove(NAME, &err), 0);
 }
 
@@ -169,6 +190,8 @@ rig_send(void *arg, bool out, const uint8_t *frame, size_t n)
 		guest_hears(r);
 	tap_check_int(r->others, 0);
 	tap_check_int(r->arrived, why == FRAME_PASS);
+	if (r->learner != NULL)
+		tap_check_int(nft_learner_turn(r->learner), 1);
 	return why;
 }
 
@@ -372,6 +395,96 @@ learned_addresses_are_bounded(void)
 	wire_close(&w);
 }
 
+/* An address of that source passes, or is dropped as another's. */
+static bool
+may_send_from(struct wire *w, const char *addr)
+{
+	struct link_counters before, after;
+	uint8_t frame[FRAME_MAX];
+	char words[64];
+	size_t n;
+
+	(void)str_format(words, sizeof(words), "ip4 src=%s udp", addr);
+	tap_check(frames_build(words, true, frame, &n));
+	counters(&before);
+	wire_send(w->guarded, frame, n);
+	counters(&after);
+	tap_check_u64(after.sent + after.drops[LINK_DROP_IPV4] - before.sent -
+		before.drops[LINK_DROP_IPV4],
+	    1);
+	return after.sent != before.sent;
+}
+
+/* A request with these options, and a server's answer to it. */
+static void
+lease(struct wire *w, unsigned xid, const char *options, const char *addr)
+{
+	uint8_t frame[FRAME_MAX], buf[FRAME_MAX];
+	char words[200];
+	size_t n;
+
+	(void)str_format(words, sizeof(words),
+	    "ip4 src=0.0.0.0 udp sp=68 dp=67 dhcp4 xid=%u bytes=350103%sff",
+	    xid, options);
+	tap_check(frames_build(words, true, frame, &n));
+	wire_send(w->guarded, frame, n);
+	(void)str_format(words, sizeof(words),
+	    "ip4 udp sp=67 dp=68 dhcp4 op=2 xid=%u yi=%s "
+	    "bytes=350105330400000e10ff",
+	    xid, addr);
+	tap_check(frames_build(words, false, frame, &n));
+	wire_send(w->peer, frame, n);
+	while (wire_receive(w->guarded, buf, sizeof(buf)) > 0)
+		;
+}
+
+/*
+ * The rules do not read client ids, but a lease by another's teaches nothing;
+ * nor does any when the learner is gone, and what was learned stays.
+ */
+static void
+what_nftables_learns_is_bounded(void)
+{
+	struct error err = ERROR_INIT;
+	struct nft_learner *l;
+	struct link_spec spec;
+	char addr[32];
+	struct wire w;
+
+	if (geteuid() != 0)
+		tap_skip("root makes taps and filters");
+	spec_of(&spec, "protect=mac,ip,dhcp dynamic=dhcpv4 cid=ff99");
+	wire_open(&w);
+	wire_guard(&w, &spec, LINK_GUARD_NFT);
+	if (nft_learner_open(&spec, &l, &err) < 0)
+		tap_fail("%s", err.text);
+	lease(&w, 1, "3d0701020000000077", "10.2.0.1");
+	lease(&w, 2, "0000003d03020000", "10.2.0.2");
+	lease(&w, 3, "0c01613d0701020820aabbcc", "10.2.0.3");
+	lease(&w, 4, "3d02ff99", "10.2.0.4");
+	tap_check_int(nft_learner_turn(l), 1);
+	tap_check(!may_send_from(&w, "10.2.0.1"));
+	tap_check(!may_send_from(&w, "10.2.0.2"));
+	tap_check(may_send_from(&w, "10.2.0.3"));
+	tap_check(may_send_from(&w, "10.2.0.4"));
+	for (unsigned i = 0; i < 600; i++) {
+		(void)str_format(
+		    addr, sizeof(addr), "10.1.%u.%u", i / 250, i % 250);
+		lease(&w, 100 + i, "", addr);
+		tap_check_int(nft_learner_turn(l), 1);
+	}
+	tap_check(may_send_from(&w, addr));
+	tap_check(!may_send_from(&w, "10.2.0.3"));
+	tap_check(!may_send_from(&w, "10.1.0.87"));
+	tap_check(may_send_from(&w, "10.1.0.88"));
+	nft_learner_close(l);
+	lease(&w, 1000, "", "10.3.0.1");
+	tap_check(!may_send_from(&w, "10.3.0.1"));
+	tap_check(may_send_from(&w, addr));
+	wire_close(&w);
+	tap_check_int(link_guard_remove(NAME, &err), 0);
+}
+
 static void
 every_queue_is_guarded(void)
 {
@@ -517,6 +630,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(no_foreign_address_gets_out),
 	TAP_TEST(more_than_maxbw_is_dropped),
 	TAP_TEST(learned_addresses_are_bounded),
+	TAP_TEST_TIMEOUT(what_nftables_learns_is_bounded, 120),
 	TAP_TEST(every_queue_is_guarded),
 	TAP_TEST(tags_among_the_bytes_are_seen),
 	TAP_TEST(drops_are_told),

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "frames.h"
+#include "link/nft_learn.h"
 #include "rig.h"
 #include "tap.h"
 
@@ -30,8 +31,10 @@ struct net {
 	struct wire wire;
 	int server, client; /* namespaces */
 	int eth0;
-	pid_t relay, dnsmasq;
+	pid_t relay, dnsmasq, learner; /* -1: there is none */
 };
+
+static enum link_guard_kind kind = LINK_GUARD_BPF;
 
 /* --- programs */
 
@@ -126,12 +129,31 @@ relay(int a, int b)
 	}
 }
 
+/* As zonelink has it, but for its walls. */
+static _Noreturn void
+learner(struct net *n, const struct link_spec *spec)
+{
+	struct error err = ERROR_INIT;
+	struct nft_learner *l;
+
+	fd_close(&n->wire.guarded); /* or the tap would stay */
+	if (nft_learner_open(spec, &l, &err) < 0)
+		_exit(1);
+	do
+		nft_learner_wait(l);
+	while (nft_learner_turn(l) == 1);
+	_exit(0);
+}
+
 static void
 net_open(struct net *n, const char *words)
 {
 	struct link_spec spec;
 
-	need_bpf();
+	if (kind == LINK_GUARD_BPF)
+		need_bpf();
+	else if (geteuid() != 0)
+		tap_skip("root makes taps and filters");
 	need("dnsmasq");
 	spec_of(&spec, words);
 	wire_open(&n->wire);
@@ -145,7 +167,10 @@ net_open(struct net *n, const char *words)
 			  "ip link set lo up && ip addr add 10.44.0.1/24 dev "
 			  "wire && ip addr add fd44::1/64 dev wire nodad")),
 	    0);
-	wire_guard(&n->wire, &spec, LINK_GUARD_BPF);
+	wire_guard(&n->wire, &spec, kind);
+	n->learner = kind == LINK_GUARD_NFT ? fork() : -1;
+	if (n->learner == 0)
+		learner(n, &spec);
 	n->relay = fork();
 	if (n->relay == 0)
 		relay(n->wire.guarded, n->eth0);
@@ -175,6 +200,8 @@ net_close(struct net *n)
 	end(n->relay, SIGKILL);
 	close(n->eth0);
 	wire_close(&n->wire);
+	if (n->learner > 0)
+		tap_check_int(finish(n->learner), 0);
 	close(n->server);
 	close(n->client);
 }
@@ -323,7 +350,39 @@ leases_end_by_themselves(void)
 	net_close(&n);
 }
 
+static void
+by_nftables_a_lease_of_dhcpv4_passes(void)
+{
+	kind = LINK_GUARD_NFT;
+	a_lease_of_dhcpv4_passes_until_it_is_released();
+}
+
+static void
+by_nftables_a_lease_of_dhcpv6_passes(void)
+{
+	kind = LINK_GUARD_NFT;
+	a_lease_of_dhcpv6_passes_until_it_is_released();
+}
+
+static void
+by_nftables_an_address_of_a_prefix_passes(void)
+{
+	kind = LINK_GUARD_NFT;
+	an_address_of_an_advertised_prefix_passes();
+}
+
+static void
+by_nftables_leases_end_by_themselves(void)
+{
+	kind = LINK_GUARD_NFT;
+	leases_end_by_themselves();
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST_TIMEOUT(by_nftables_a_lease_of_dhcpv4_passes, 240),
+	TAP_TEST_TIMEOUT(by_nftables_a_lease_of_dhcpv6_passes, 240),
+	TAP_TEST_TIMEOUT(by_nftables_an_address_of_a_prefix_passes, 240),
+	TAP_TEST_TIMEOUT(by_nftables_leases_end_by_themselves, 600),
 	TAP_TEST_TIMEOUT(a_lease_of_dhcpv4_passes_until_it_is_released, 240),
 	TAP_TEST_TIMEOUT(a_lease_of_dhcpv6_passes_until_it_is_released, 240),
 	TAP_TEST_TIMEOUT(an_address_of_an_advertised_prefix_passes, 240),

@@ -1,6 +1,7 @@
 /*
  * The guard's rules in user space: the same headers that the BPF program is
- * made of, over a buffer. For tests and fuzzing.
+ * made of, over a buffer. For who learns addresses beside nftables, tests and
+ * fuzzing.
  */
 #ifndef LINK_GUARD_USER_H
 #define LINK_GUARD_USER_H
@@ -27,6 +28,9 @@ struct guard_user {
 		uint64_t began;
 	} pending[GUARD_PENDING_MAX];
 	size_t next_learned, next_pending; /* to be used, or replaced */
+	/* NULL, or told of each change; until 0: it ends, if it was there */
+	void (*changed)(void *arg, const struct guard_key *key, uint64_t until);
+	void *changed_arg;
 };
 
 /* -1 passes, else enum link_drop. out: from the guest. */

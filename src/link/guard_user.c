@@ -1,7 +1,7 @@
 /*
  * What the BPF program has from the kernel, by plain memory.
  */
-#include "guard_user.h"
+#include "link/guard_user.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +55,13 @@ guard_learned(guard_source *from, const struct guard_key *key)
 }
 
 static void
+tell(struct guard_user *g, const struct guard_key *key, uint64_t until)
+{
+	if (g->changed != NULL)
+		g->changed(g->changed_arg, key, until);
+}
+
+static void
 guard_learn(guard_source *from, const struct guard_key *key, __u64 until)
 {
 	size_t i = 0;
@@ -62,10 +69,16 @@ guard_learn(guard_source *from, const struct guard_key *key, __u64 until)
 	while (i < GUARD_LEARNED_MAX &&
 	    memcmp(&from->learned[i].key, key, sizeof(*key)) != 0)
 		i++;
-	if (i == GUARD_LEARNED_MAX)
+	if (i == GUARD_LEARNED_MAX && until != 0) {
 		i = from->next_learned++ % GUARD_LEARNED_MAX;
-	from->learned[i].key = *key;
-	from->learned[i].until = until;
+		if (from->learned[i].until != 0)
+			tell(from, &from->learned[i].key, 0);
+	}
+	if (i < GUARD_LEARNED_MAX) {
+		from->learned[i].key = *key;
+		from->learned[i].until = until;
+	}
+	tell(from, key, until);
 }
 
 static void
@@ -104,7 +117,7 @@ untagged(const uint8_t *frame, size_t *n, struct guard_frame *f)
 	}
 	copy = malloc(*n + 1); /* exact but for nothing at all */
 	if (copy == NULL)
-		abort();
+		return NULL;
 	if (f->tagged == 0) {
 		memcpy(copy, frame, *n);
 		return copy;
@@ -122,6 +135,8 @@ guard_user_frame(struct guard_user *g, bool out, const uint8_t *frame, size_t n)
 	uint8_t *copy = untagged(frame, &n, &f);
 	int why;
 
+	if (copy == NULL)
+		return LINK_DROP_CLOSED;
 	clock_now = g->now;
 	g->frame = copy;
 	g->n = n;

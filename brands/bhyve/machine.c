@@ -564,17 +564,16 @@ add_screen(struct describe *d)
 static int
 add_virtio(struct describe *d)
 {
-	static const char *const rows[] = { "virtio-legacy", "virtio-modern" };
-	int rc = 0;
+	const char *legacy = global(d, "guest", "virtio-legacy");
+	const char *modern = global(d, "guest", "virtio-modern");
 
-	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(rows); i++) {
-		const char *v = global(d, "guest", rows[i]);
-
-		if (v != NULL)
-			rc = option(d, "-o", "virtio.%s=%s",
-			    rows[i] + strlen("virtio-"), v);
-	}
-	return rc;
+	/*
+	 * Devices for 0.9 alone are not built. Those for both are what such a
+	 * guest needs: SmartOS's default is a VM that says so.
+	 */
+	if (modern != NULL && strcmp(modern, "false") == 0 && legacy == NULL)
+		legacy = "true";
+	return legacy != NULL ? option(d, "-o", "virtio.legacy=%s", legacy) : 0;
 }
 
 /* Words with blanks between, no quotes; they can name no file. */

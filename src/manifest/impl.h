@@ -75,6 +75,7 @@ void check_whole(struct check *c, const json_t *m);
 
 bool ok_ip(const char *text);
 bool ok_mac(const char *text);
+bool ok_mask(const char *text);
 
 /* ---- values and texts ---- */
 

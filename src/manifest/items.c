@@ -45,25 +45,37 @@ prefix_of(const char *mask)
 	return m == 0 ? 0 : __builtin_popcount(m);
 }
 
+bool
+ok_mask(const char *text)
+{
+	return prefix_of(text) >= 0;
+}
+
+/*
+ * A change may have one without the other: "10.0.0.6", or "/24", which the
+ * NIC's own address makes whole (toconf.c).
+ */
 static void
-old_ip(struct check *c, json_t *nic)
+old_ip(struct check *c, json_t *nic, bool fresh)
 {
 	const char *ip = json_string_value(json_object_get(nic, "ip"));
 	const char *mask = json_string_value(json_object_get(nic, "netmask"));
 	char text[80];
-	int prefix = mask != NULL ? prefix_of(mask) : -1;
 
-	if (ip == NULL || has(nic, "ips"))
+	if (has(nic, "ips") || (mask != NULL && !ok_mask(mask)))
 		return;
-	if (strcmp(ip, "dhcp") == 0 || strchr(ip, '/') != NULL) {
+	if (json_is_null(json_object_get(nic, "ip"))) {
+		put(c, nic, "ips", json_null());
+	} else if (ip != NULL &&
+	    (strcmp(ip, "dhcp") == 0 || strchr(ip, '/') != NULL)) {
 		put(c, nic, "ips", json_pack("[s]", ip));
-	} else if (mask == NULL) {
+	} else if (ip != NULL && mask == NULL && fresh) {
 		fault(c, FAULT_MISSING, "netmask",
 		    "ip needs it; or give ips, as [\"%.46s/24\"]", ip);
-	} else if (prefix < 0) {
-		fault(c, FAULT_VALUE, "netmask", "'%.46s' is no mask", mask);
-	} else {
-		snprintf(text, sizeof(text), "%.46s/%d", ip, prefix);
+	} else if (ip != NULL || (mask != NULL && !fresh)) {
+		snprintf(text, sizeof(text),
+		    mask != NULL ? "%.46s/%d" : "%.46s", ip != NULL ? ip : "",
+		    mask != NULL ? prefix_of(mask) : 0);
 		put(c, nic, "ips", json_pack("[s]", text));
 	}
 }
@@ -85,17 +97,18 @@ plain_mac(struct check *c, json_t *nic)
 
 /* The old names become the new ones, which win where both are given. */
 static void
-modernize(struct check *c, json_t *nic)
+modernize(struct check *c, json_t *nic, bool fresh)
 {
 	static const char *const old[] = { "ip", "netmask", "gateway",
 		"dhcp_server" };
 	json_t *v;
 
-	old_ip(c, nic);
+	old_ip(c, nic, fresh);
 	plain_mac(c, nic);
 	v = json_object_get(nic, "gateway");
 	if (v != NULL && !has(nic, "gateways"))
-		put(c, nic, "gateways", json_pack("[O]", v));
+		put(c, nic, "gateways",
+		    json_is_null(v) ? json_null() : json_pack("[O]", v));
 	v = json_object_get(nic, "dhcp_server");
 	if (v != NULL && !has(nic, "allow_dhcp_spoofing"))
 		put(c, nic, "allow_dhcp_spoofing", json_incref(v));
@@ -197,7 +210,7 @@ check_item(struct check *c, const char *scope, json_t *item, bool fresh)
 		}
 
 	if (nic)
-		modernize(c, item);
+		modernize(c, item, fresh);
 	else if (fresh)
 		check_disk(c, item);
 	if (!nic)

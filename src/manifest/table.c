@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/str.h"
 #include "zone/type.h"
@@ -193,6 +194,23 @@ ok_old_ip(const char *text)
 	return strcmp(text, "dhcp") == 0 || ok_ip(text);
 }
 
+/* ISO 8601, to the second at least, in UTC or with an offset. */
+static bool
+ok_time(const char *text)
+{
+	struct tm tm;
+	const char *p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	if (p != NULL && *p == '.') {
+		p++;
+		p += strspn(p, "0123456789");
+	}
+	if (p == NULL || strcmp(p, "Z") == 0)
+		return p != NULL;
+	return strlen(p) == 6 && strchr("+-", p[0]) != NULL &&
+	    strptime(p + 1, "%H:%M", &tm) == p + 6;
+}
+
 static bool
 ok_cid(const char *text)
 {
@@ -260,6 +278,7 @@ const struct row manifest_rows[] = {
 	      "weight when CPUs are contended"),
 	    ROW_FILL, .res = "global", .prop = "cpu-shares" },
 	{ VM("create_timestamp", STRING, NULL, NULL, NEVER, "when it was made"),
+	    .ok = ok_time, .what = "a time as 2026-11-23T08:00:00.000Z",
 	    .res = "attr", .prop = "create-timestamp" },
 	{ VM("customer_metadata", MAP, NULL, "{}", MAPS,
 	      "what the guest may read and write"),
@@ -351,9 +370,11 @@ const struct row manifest_rows[] = {
 	    .prop = "uuid" },
 	{ VM("vcpus", INT, "1..254", "1", BOOT, "virtual CPUs"), ROW_FILL,
 	    .res = "vcpu", .prop = "ncpus", .unit = UNIT_CPUS },
-	{ VM("virtio09", BOOL, NULL, NULL, BOOT, "offer virtio 0.9"),
+	{ VM("virtio09", BOOL, NULL, NULL, BOOT,
+	      "offer virtio 0.9, too; not if unset"),
 	    .res = "guest", .prop = "virtio-legacy" },
-	{ VM("virtio1", BOOL, NULL, NULL, BOOT, "offer virtio 1"),
+	{ VM("virtio1", BOOL, NULL, NULL, BOOT,
+	      "offer virtio 1; false offers both"),
 	    .res = "guest", .prop = "virtio-modern" },
 	{ VM("vnc_password", STRING, NULL, NULL, BOOT,
 	      "password of the screen's viewers"),
@@ -505,7 +526,7 @@ const struct row manifest_rows[] = {
 	    BOTH("mtu") },
 	{ NIC("netmask", STRING, NULL, NULL, BOOT,
 	      "the old form of the prefix in ips"),
-	    ROW_OLD, .ok = ok_plain_ip, .what = "a mask as 255.255.255.0" },
+	    ROW_OLD, .ok = ok_mask, .what = "a mask as 255.255.255.0" },
 	{ NIC("network_uuid", UUID, NULL, NULL, BOOT, "kept for other tools"),
 	    .prop = "network-uuid", .pair = "network_uuid" },
 	{ NIC("nic_tag", STRING, NULL, NULL, BOOT,

@@ -2,6 +2,7 @@
  * From a checked manifest to a zone's configuration. What the configuration
  * says in SmartOS's way (attrs, devices, pairs) stays said in that way.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,6 +284,71 @@ yield(struct zone_conf *conf, const char *scope, size_t at, struct error *err)
 	return rc;
 }
 
+/* An address without its mask, or the other way round: see old_ip(). */
+static bool
+half_ip(const char *text)
+{
+	struct in_addr a;
+
+	return text != NULL &&
+	    (text[0] == '/' || inet_pton(AF_INET, text, &a) == 1);
+}
+
+/* What the change leaves out is as it was: *ret, to be released. */
+static int
+whole_ips(const struct zone_res *res, const json_t *item, json_t **ret,
+    struct error *err)
+{
+	json_t *ips = json_object_get(item, "ips"), *was = NULL, *own;
+	const char *half = json_string_value(json_array_get(ips, 0)), *old;
+	const char *slash;
+	char text[80];
+	int rc;
+
+	*ret = json_copy((json_t *)(uintptr_t)item);
+	if (*ret == NULL)
+		return no_memory(err);
+	if (!half_ip(half))
+		return 0;
+	rc = manifest_item_json(res, "nics", &was, err);
+	if (rc < 0)
+		return rc;
+	own = json_object_get(was, "ips");
+	old = json_string_value(json_array_get(own, 0));
+	slash = old != NULL ? strchr(old, '/') : NULL;
+	if (slash == NULL || strchr(old, ':') != NULL) {
+		rc = error_set(err, EINVAL,
+		    "the NIC has no IPv4 address to change a part of; give "
+		    "ips, as [\"192.0.2.5/24\"]");
+	} else {
+		if (half[0] == '/')
+			str_format(text, sizeof(text), "%.*s%s",
+			    (int)(slash - old), old, half);
+		else
+			str_format(text, sizeof(text), "%s%s", half, slash);
+		json_array_set_new(own, 0, json_string(text));
+		json_object_set(*ret, "ips", own);
+	}
+	json_decref(was);
+	return rc;
+}
+
+static int
+update_item(struct zone_res *res, const char *scope, const json_t *item,
+    struct error *err)
+{
+	json_t *whole = NULL;
+	int rc;
+
+	if (strcmp(scope, "nics") != 0)
+		return set_item(res, scope, item, err);
+	rc = whole_ips(res, item, &whole, err);
+	if (rc == 0)
+		rc = set_item(res, scope, whole, err);
+	json_decref(whole);
+	return rc;
+}
+
 static int
 update_items(struct zone_conf *conf, const char *scope, const json_t *items,
     struct error *err)
@@ -308,7 +374,7 @@ update_items(struct zone_conf *conf, const char *scope, const json_t *items,
 			json_object_get(item, nic ? "primary" : "boot")))
 			rc = yield(conf, scope, at, err);
 		if (rc == 0)
-			rc = set_item(res, scope, item, err);
+			rc = update_item(res, scope, item, err);
 		if (rc == 0)
 			rc = zone_conf_put(conf, at, res, err);
 		if (rc < 0) {

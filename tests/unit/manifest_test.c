@@ -92,7 +92,9 @@ each_fault_is_named(void)
 		    "missing_properties", "nics.0.netmask", "ip needs it" },
 		{ "{\"brand\":\"bhyve\",\"nics\":[{\"ip\":\"10.0.0.1\","
 		  "\"netmask\":\"255.0.255.0\"}]}",
-		    "bad_values", "nics.0.netmask", "is no mask" },
+		    "bad_values", "nics.0.netmask", "is not a mask as" },
+		{ "{\"brand\":\"bhyve\",\"create_timestamp\":\"2026-11-23\"}",
+		    "bad_values", "create_timestamp", "is not a time as" },
 		{ "{\"brand\":\"bhyve\",\"nics\":[{\"vlan_id\":4095}]}",
 		    "bad_values", "nics.0.vlan_id", "0..4094" },
 		{ "{\"brand\":\"bhyve\",\"nics\":[{\"primary\":true},"
@@ -284,7 +286,9 @@ static const struct {
 	{ "allowed_dhcp_cids", { "0x01ab", "0xffff00", "0x0001" } },
 	{ "blocked_outgoing_ports", { "25", "6000-6063", "1" } },
 	{ "maxbw", { "100M", "1G", "10M" } },
-	{ "create_timestamp", { "2026-11-22T17:14:29.000Z", "x", "y" } },
+	{ "create_timestamp",
+	    { "2026-11-22T17:14:29.000Z", "2020-01-02T03:04:05Z",
+		"2020-01-02T03:04:05.6+01:30" } },
 };
 
 static const char *
@@ -636,6 +640,65 @@ nics_and_disks_change(void)
 	zone_brand_free(brand);
 }
 
+/* The old names for an address, one without the other. */
+static void
+addresses_change_in_part(void)
+{
+	static const struct {
+		const char *change, *want;
+	} rows[] = {
+		{ "\"ip\":\"10.0.0.6\"", "[\"10.0.0.6/24\", \"addrconf\"]" },
+		{ "\"netmask\":\"255.255.0.0\"",
+		    "[\"10.0.0.5/16\", \"addrconf\"]" },
+		{ "\"ip\":\"10.1.0.6\",\"netmask\":\"255.0.0.0\"",
+		    "[\"10.1.0.6/8\"]" },
+		{ "\"ip\":\"dhcp\"", "[\"dhcp\"]" },
+		{ "\"ip\":null", NULL },
+	};
+	struct zone_brand *brand = NULL;
+	struct error err = ERROR_INIT;
+	struct zone_conf *conf, *now;
+	json_t *m = parse("{\"brand\":\"bhyve\",\"uuid\":\"" UUID
+			  "\",\"nics\":[{\"mac\":\"02:00:00:00:00:01\","
+			  "\"ips\":[\"10.0.0.5/24\",\"addrconf\"]}]}");
+	char text[256], *got;
+	json_t *nics;
+	bool boot;
+
+	tap_check_int(zone_brand_load(BRAND_DIR, "bhyve", &brand, &err), 0);
+	conf = to_conf(m, brand);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		tap_context("%s", rows[i].change);
+		snprintf(text, sizeof(text),
+		    "{\"update_nics\":[{\"mac\":\"02:00:00:00:00:01\",%s}]}",
+		    rows[i].change);
+		now = updated(conf, text, &boot);
+		nics = manifest_get(now, "nics");
+		got =
+		    json_dumps(json_object_get(json_array_get(nics, 0), "ips"),
+			JSON_ENCODE_ANY);
+		tap_check_str(got, rows[i].want);
+		free(got);
+		json_decref(nics);
+		zone_conf_free(now);
+	}
+	now = updated(conf,
+	    "{\"update_nics\":[{\"mac\":\"02:00:00:00:00:01\","
+	    "\"ips\":[\"dhcp\"]}]}",
+	    &boot);
+	zone_conf_free(conf);
+	conf = NULL;
+	json_decref(m);
+	m = parse("{\"update_nics\":[{\"mac\":\"02:00:00:00:00:01\","
+		  "\"ips\":[\"/24\"]}]}");
+	tap_check_int(
+	    manifest_update_conf(m, now, &conf, &boot, &err), -EINVAL);
+	tap_check_has(err.text, "no IPv4 address to change a part of");
+	json_decref(m);
+	zone_conf_free(now);
+	zone_brand_free(brand);
+}
+
 /* SmartOS's own way of saying it: read, changed in place, not said twice. */
 static void
 smartos_stays_smartos(void)
@@ -722,6 +785,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(zones_of_zonecfg_are_vms),
 	TAP_TEST(memory_follows_ram),
 	TAP_TEST(nics_and_disks_change),
+	TAP_TEST(addresses_change_in_part),
 	TAP_TEST(smartos_stays_smartos),
 	TAP_TEST(words_become_json),
 };

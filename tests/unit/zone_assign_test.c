@@ -276,6 +276,9 @@ machines(void)
 		    "-o\nengine=soft\n-s\n10,virtio-rnd\n-S\n-e\nSYSbhyve-" },
 		{ "add guest; set virtio-legacy=true; end",
 		    "-o\nvirtio.legacy=true\n" },
+		/* SmartOS's default: devices of both kinds serve it */
+		{ "add guest; set virtio-modern=false; end",
+		    "-o\nvirtio.legacy=true\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -40,9 +40,16 @@ adm() {
 	timeout -k 5 120 "$BUILD/cmd/zoneadm/zoneadm" -R "$ROOT" "$@"
 }
 
-# Process ids of this world's supervisors, of one zone's if it is named.
+# Process ids of this world's supervisors, of one zone's if it is named: leaders
+# of their sessions, not what they have forked or what has just started them.
 supervisors() {
-	pgrep -f "zoneadmd[a-z-]* -z ${1:-[^ ]*} -R $ROOT\$" || true
+	local pid stat
+	for pid in $(pgrep -f "zoneadmd[a-z-]* -z ${1:-[^ ]*} -R $ROOT\$"); do
+		read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
+		# shellcheck disable=SC2086
+		set -- "${1:-}" ${stat##*) }
+		[ "$5" -ne "$pid" ] || echo "$pid"
+	done
 }
 
 # zone NAME GUEST [STATEMENT...]: configured and installed
@@ -98,7 +105,7 @@ dismissed() {
 
 # The process that is the zone.
 pid_of() {
-	pgrep -P "$(supervisors "$1")" | head -n 1
+	pgrep -P "$(supervisors "$1")" -x zhyve
 }
 
 # refuses TEXT ARG...: zoneadm exits 1 and says it. '*' stands for anything.

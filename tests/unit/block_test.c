@@ -13,6 +13,7 @@
 
 #include "base/str.h"
 #include "block_rig.h"
+#include "dev/block/poll.h"
 #include "tap.h"
 
 /* Nothing but the disk's operations can be had from it any more. */
@@ -408,6 +409,61 @@ inherited_descriptor(void)
 	brig_end(bd);
 }
 
+/* ---- looking for the next request ---- */
+
+static bool
+at_the_third_look(void *arg)
+{
+	unsigned *looks = arg;
+
+	return ++*looks == 3;
+}
+
+/* A sleep that lasted longer, or not as long, as the longest wait may be. */
+static void
+sleep_and_wake(struct block_poll *p, bool briefly)
+{
+	uint64_t max = p->max;
+
+	block_poll_asleep(p);
+	p->asleep_since -= briefly ? 0 : max + 1;
+	p->max = briefly ? UINT64_MAX : max;
+	block_poll_awake(p);
+	p->max = max;
+	p->ns = MIN(p->ns, max);
+}
+
+static void
+wait_follows_sleep(void)
+{
+	struct block_poll p = { .max = 20000 };
+	struct block_dev *bd;
+	unsigned looks = 0;
+
+	brig_image(8192);
+	bd = brig_start("");
+	tap_check(!block_poll_is_due(&p, bd));
+	for (uint64_t want = 4000; want <= 32000; want *= 2) {
+		sleep_and_wake(&p, true);
+		tap_check_u64(p.ns, MIN(want, p.max));
+		tap_check(block_poll_is_due(&p, bd));
+	}
+	block_poll_awake(&p); /* it did not sleep */
+	tap_check_u64(p.ns, 20000);
+	for (uint64_t want = 10000; want >= 5000; want /= 2) {
+		sleep_and_wake(&p, false);
+		tap_check_u64(p.ns, want);
+	}
+	sleep_and_wake(&p, false);
+	tap_check(!block_poll_is_due(&p, bd));
+	p.ns = UINT64_C(60000000000);
+	tap_check(block_poll(&p, at_the_third_look, &looks));
+	tap_check_u64(looks, 3);
+	p.ns = 1;
+	tap_check(!block_poll(&p, at_the_third_look, &looks));
+	brig_end(bd);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(ring_is_restricted),
 	TAP_TEST(large),
@@ -418,6 +474,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(zeroes_fall_back),
 	TAP_TEST(drain),
 	TAP_TEST(close_waits),
+	TAP_TEST(wait_follows_sleep),
 	TAP_TEST(locks),
 	TAP_TEST(bad_options),
 	TAP_TEST(geometry),

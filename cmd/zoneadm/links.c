@@ -27,13 +27,17 @@ number(const struct nvlist *nvl, const char *name)
 	return v;
 }
 
-/* "mac=3,arp=1"; without 'all' only those that count something */
+/*
+ * "mac=3,arp=1" behind a head; without 'all' those that count something, or
+ * nothing.
+ */
 static void
-put_counts(struct buf *b, const struct nvlist *stat, const char *list, bool all)
+put_counts(struct buf *b, const char *head, const struct nvlist *stat,
+    const char *list, bool all)
 {
 	const struct nvlist *nvl = NULL;
 	const struct nvpair *p = NULL;
-	const char *comma = "";
+	const char *comma = head;
 	uint64_t v;
 
 	if (nvlist_get_list(stat, list, &nvl) < 0)
@@ -60,13 +64,12 @@ put_person(struct buf *b, const struct admin_link *k,
 	    k->guard);
 	buf_printf(b,
 	    "           sent %ju packets, %ju bytes; received %ju packets, %ju "
-	    "bytes\n           dropped ",
+	    "bytes",
 	    (uintmax_t)number(s, "sent"), (uintmax_t)number(s, "sent_bytes"),
 	    (uintmax_t)number(s, "received"),
 	    (uintmax_t)number(s, "received_bytes"));
-	put_counts(b, s, "illumos", true);
-	buf_append_str(b, "\n           because ");
-	put_counts(b, s, "drops", false);
+	put_counts(b, "\n           dropped ", s, "illumos", true);
+	put_counts(b, "\n           because ", s, "drops", false);
 	buf_put_u8(b, '\n');
 }
 
@@ -85,9 +88,9 @@ put_parseable(struct buf *b, const struct admin_link *k,
 	    (uintmax_t)number(s, "sent"), (uintmax_t)number(s, "sent_bytes"),
 	    (uintmax_t)number(s, "received"),
 	    (uintmax_t)number(s, "received_bytes"));
-	put_counts(b, s, "illumos", true);
+	put_counts(b, "", s, "illumos", true);
 	buf_put_u8(b, ':');
-	put_counts(b, s, "drops", true);
+	put_counts(b, "", s, "drops", true);
 	buf_put_u8(b, '\n');
 }
 

@@ -91,6 +91,9 @@ z${did}_net1 nt_stub0" ]
 		grep -q "zone .web. does not run" err
 		adm -z web boot
 		adm -z web links | grep -Eq "^net0 +z[0-9]+_net0 +br0 +0 +1500 up +02:08:20:00:00:01 "
+		# nothing was dropped: nothing is said of why
+		adm -z web links net1 >out
+		! grep -Eq "because *$" out
 		adm -z web links -p net1 >out
 		[ "$(wc -l <out)" -eq 1 ]
 		grep -Eq "^net1:z[0-9]+_net1:nt_stub0:0:1400:up:02\\\\:08\\\\:20\\\\:00\\\\:00\\\\:02:(bpf|nft):[0-9]+:" out

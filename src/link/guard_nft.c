@@ -218,8 +218,10 @@ guard_nft_set_learner(const char *ifname, pid_t pid, struct error *err)
 int
 guard_nft_update(const struct link_spec *spec, struct error *err)
 {
+	struct link_spec s = *spec;
 	struct link_counters c;
 	int rc = guard_nft_counters(spec->name, &c, err);
 
-	return rc < 0 ? rc : apply(spec, err);
+	s.bridge_tags = true; /* or it would not have been made */
+	return rc < 0 ? rc : apply(&s, err);
 }

@@ -55,6 +55,9 @@ find_bridge(struct link_net *net, const char *root, struct link_made *m,
 		    "mtu %u: global-nic %s has %u; give the tag more, or the "
 		    "net less",
 		    m->spec.mtu, m->spec.tag, m->mtu);
+	if (rc == 0 && m->spec.vlan != 0)
+		rc =
+		    link_net_filters(net, m->bridge, &m->spec.bridge_tags, err);
 	return rc;
 }
 
@@ -74,7 +77,8 @@ make(struct link_net *net, const char *root, uint64_t did,
 	link_fault(LINK_FAULT_GUARD);
 	if (rc == 0)
 		rc = link_net_attach(net, &m->spec,
-		    m->bridge[0] != '\0' ? m->bridge : NULL, m->mtu, err);
+		    m->bridge[0] != '\0' ? m->bridge : NULL, m->mtu,
+		    m->guard == LINK_GUARD_NFT, err);
 	link_fault(LINK_FAULT_ATTACH);
 	if (rc < 0) {
 		link_made_close(m);

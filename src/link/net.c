@@ -3,8 +3,6 @@
  * bridge.rst). Bridges of tags are made under the lock of the tags; what is
  * half made after a crash is completed by the next who needs it.
  */
-#include "link/net.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +26,10 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "link/net_impl.h"
 
 #define TX_QUEUE 1000
-#define VLAN_MOST 4094
 #define IFF_UP_BIT 1 /* net/if.h and linux/if.h do not go together */
-
-struct link_net {
-	struct nl_sock *sk;
-};
 
 /* libnl has numbers of its own; those that matter have an errno. */
 static int
@@ -62,8 +56,8 @@ to_errno(int rc)
 	return EIO;
 }
 
-static int
-fail(struct error *err, int rc, const char *what, const char *ifname)
+int
+link_net_fail(struct error *err, int rc, const char *what, const char *ifname)
 {
 	return error_set(err, to_errno(rc), "%s: cannot %s: %s", ifname, what,
 	    nl_geterror(rc));
@@ -82,7 +76,7 @@ link_net_open(struct link_net **ret, struct error *err)
 	rc = nl_connect(net->sk, NETLINK_ROUTE);
 	if (rc < 0) {
 		link_net_close(net);
-		return fail(err, rc, "connect", "netlink");
+		return link_net_fail(err, rc, "connect", "netlink");
 	}
 	*ret = net;
 	return 0;
@@ -109,7 +103,7 @@ get_link(struct link_net *net, const char *ifname, struct rtnl_link **ret,
 		return 0;
 	return to_errno(rc) == ENODEV
 	    ? error_set(err, ENODEV, "there is no interface %s", ifname)
-	    : fail(err, rc, "look at it", ifname);
+	    : link_net_fail(err, rc, "look at it", ifname);
 }
 
 static bool
@@ -223,7 +217,7 @@ change(struct link_net *net, struct rtnl_link *link, const struct wish *w,
 		rc = rtnl_link_change(net->sk, link, c, 0);
 	nl_addr_put(addr);
 	rtnl_link_put(c);
-	return rc < 0 ? fail(err, rc, w->up ? "set it up" : "set it",
+	return rc < 0 ? link_net_fail(err, rc, w->up ? "set it up" : "set it",
 			    rtnl_link_get_name(link))
 		      : 0;
 }
@@ -307,7 +301,7 @@ check_uplink(struct link_net *net, const struct nictag *tag, const char *bridge,
 		    tag->name, tag->target, master, tag->name, master);
 	rc = rtnl_addr_alloc_cache(net->sk, &cache);
 	if (rc < 0)
-		return fail(err, rc, "list addresses", tag->target);
+		return link_net_fail(err, rc, "list addresses", tag->target);
 	if (has_address(cache, rtnl_link_get_ifindex(link), text, sizeof(text)))
 		rc = error_set(err, EBUSY,
 		    "NIC tag %s: link %s has address %s: as a port of a bridge "
@@ -339,7 +333,7 @@ new_bridge(struct link_net *net, const char *name, struct error *err)
 	rc = rtnl_link_add(net->sk, b, NLM_F_CREATE | NLM_F_EXCL);
 	rtnl_link_put(b);
 	return rc < 0 && to_errno(rc) != EEXIST
-	    ? fail(err, rc, "make the bridge", name)
+	    ? link_net_fail(err, rc, "make the bridge", name)
 	    : 0;
 }
 
@@ -493,7 +487,7 @@ check_ports(struct link_net *net, const struct nictag *tag, int bridge,
 	int rc = rtnl_link_alloc_cache(net->sk, AF_UNSPEC, &cache);
 
 	if (rc < 0)
-		return fail(err, rc, "list interfaces", tag->name);
+		return link_net_fail(err, rc, "list interfaces", tag->name);
 	for (struct nl_object *o = nl_cache_get_first(cache);
 	     o != NULL && rc == 0; o = nl_cache_get_next(o)) {
 		struct rtnl_link *l = (struct rtnl_link *)o;
@@ -535,7 +529,8 @@ link_net_forget_tag(struct link_net *net, const char *root,
 		rc = check_ports(net, tag, rtnl_link_get_ifindex(b), err);
 		if (rc == 0) {
 			rc = rtnl_link_delete(net->sk, b);
-			rc = rc < 0 ? fail(err, rc, "remove it", name) : 0;
+			rc = rc < 0 ? link_net_fail(err, rc, "remove it", name)
+				    : 0;
 		}
 	}
 	rtnl_link_put(b);
@@ -574,61 +569,9 @@ set_port(
 	} else {
 		nlmsg_free(msg);
 	}
-	return rc < 0
-	    ? fail(err, rc, "set it as a port", rtnl_link_get_name(port))
-	    : 0;
-}
-
-/* A port's memberships; a kernel that cannot filter VLANs has none. */
-static int
-change_vlans(struct link_net *net, struct rtnl_link *port, int type,
-    const struct bridge_vlan_info *vlans, size_t n, struct error *err)
-{
-	struct ifinfomsg info = { .ifi_family = AF_BRIDGE,
-		.ifi_index = rtnl_link_get_ifindex(port) };
-	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST);
-	struct nlattr *nest = NULL;
-	int rc = -NLE_NOMEM;
-
-	if (msg == NULL || nlmsg_append(msg, &info, sizeof(info), 4) != 0 ||
-	    (nest = nla_nest_start(msg, IFLA_AF_SPEC)) == NULL)
-		goto out;
-	rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = nla_put(
-		    msg, IFLA_BRIDGE_VLAN_INFO, sizeof(vlans[i]), &vlans[i]);
-	if (rc == 0) {
-		nla_nest_end(msg, nest);
-		rc = nl_send_sync(net->sk, msg); /* frees it */
-		msg = NULL;
-	}
-out:
-	nlmsg_free(msg);
-	return rc < 0 && rc != -NLE_OPNOTSUPP
-	    ? fail(err, rc, "make it a member of its VLAN",
-		  rtnl_link_get_name(port))
-	    : 0;
-}
-
-/*
- * The guard tags what the guest sends. A bridge that filters VLANs lets it pass
- * for members only, and then knows the port's address in each of its VLANs. It
- * has made the port a member of its own, which others' frames would come from.
- */
-static int
-set_vlan(struct link_net *net, struct rtnl_link *port, unsigned vlan,
-    struct error *err)
-{
-	static const struct bridge_vlan_info all[] = {
-		{ BRIDGE_VLAN_INFO_RANGE_BEGIN, 1 },
-		{ BRIDGE_VLAN_INFO_RANGE_END, VLAN_MOST },
-	};
-	const struct bridge_vlan_info member = { .vid = (uint16_t)vlan };
-	int rc;
-
-	rc = change_vlans(net, port, RTM_DELLINK, all, ARRAY_LEN(all), err);
-	return rc == 0 ? change_vlans(net, port, RTM_SETLINK, &member, 1, err)
-		       : rc;
+	return rc < 0 ? link_net_fail(err, rc, "set it as a port",
+			    rtnl_link_get_name(port))
+		      : 0;
 }
 
 /* Whose is it? For an error. */
@@ -690,7 +633,7 @@ look_for_holder(struct link_net *net, struct rtnl_link *port,
 	}
 	if (rc < 0) {
 		nl_cache_free(cache);
-		return fail(err, rc, "list addresses", bridge);
+		return link_net_fail(err, rc, "list addresses", bridge);
 	}
 	rc = 1;
 	for (struct nl_object *o = nl_cache_get_first(cache);
@@ -733,7 +676,7 @@ add_mac(struct link_net *net, struct rtnl_link *port, const char *bridge,
 			goto out;
 	}
 	if (rc < 0)
-		rc = fail(err, rc, "make its address known",
+		rc = link_net_fail(err, rc, "make its address known",
 		    rtnl_link_get_name(port));
 out:
 	rtnl_neigh_put(n);
@@ -743,7 +686,7 @@ out:
 
 static int
 join(struct link_net *net, const struct link_spec *spec, const char *bridge,
-    struct error *err)
+    bool untagged, struct error *err)
 {
 	struct rtnl_link *port = NULL;
 	int rc;
@@ -755,7 +698,7 @@ join(struct link_net *net, const struct link_spec *spec, const char *bridge,
 		rc = set_port(
 		    net, port, (spec->protect & LINK_PROTECT_MAC) != 0, err);
 	if (rc == 0 && spec->vlan != 0)
-		rc = set_vlan(net, port, spec->vlan, err);
+		rc = link_net_set_vlan(net, port, spec->vlan, untagged, err);
 	if (rc == 0)
 		rc = add_mac(net, port, bridge, spec->mac, err);
 	rtnl_link_put(port);
@@ -764,7 +707,7 @@ join(struct link_net *net, const struct link_spec *spec, const char *bridge,
 
 int
 link_net_attach(struct link_net *net, const struct link_spec *spec,
-    const char *bridge, unsigned mtu, struct error *err)
+    const char *bridge, unsigned mtu, bool untagged, struct error *err)
 {
 	const struct wish up = { .up = true };
 	const uint8_t *m = spec->mac;
@@ -779,7 +722,7 @@ link_net_attach(struct link_net *net, const struct link_spec *spec,
 	link_alias(spec, alias, sizeof(alias));
 	rc = change_name(net, spec->name, &w, err);
 	if (rc == 0 && bridge != NULL)
-		rc = join(net, spec, bridge, err);
+		rc = join(net, spec, bridge, untagged, err);
 	return rc == 0 ? change_name(net, spec->name, &up, err) : rc;
 }
 

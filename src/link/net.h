@@ -40,6 +40,9 @@ int link_net_info(struct link_net *net, const char *ifname,
  */
 int link_net_bridge(struct link_net *net, const char *root, const char *tag,
     char ret[16], unsigned *ret_mtu, struct error *err);
+/* Whether a bridge filters VLANs now. */
+int link_net_filters(
+    struct link_net *net, const char *bridge, bool *ret, struct error *err);
 /*
  * A tag is gone: so is the bridge that was made for it. 0 when there is none;
  * -EBUSY: it has other ports than the tag's link.
@@ -49,11 +52,12 @@ int link_net_forget_tag(struct link_net *net, const char *root,
 
 /*
  * Make spec->name, a tap that is down and alone, what the spec says: alias,
- * MTU, port of the bridge (NULL: of none), address known there, up. -EEXIST:
- * the address is in use on the bridge, the error says by whom.
+ * MTU, port of the bridge (NULL: of none), address known there, up. untagged:
+ * its VLAN's tags are the bridge's matter, which filters, else the guard's.
+ * -EEXIST: the address is in use on the bridge, the error says by whom.
  */
 int link_net_attach(struct link_net *net, const struct link_spec *spec,
-    const char *bridge, unsigned mtu, struct error *err);
+    const char *bridge, unsigned mtu, bool untagged, struct error *err);
 /* Whether its port learns addresses, after a change of the protection. */
 int link_net_update(
     struct link_net *net, const struct link_spec *spec, struct error *err);

@@ -580,10 +580,13 @@ addresses(struct rules *r)
 static int
 possible(const struct link_spec *spec, struct error *err)
 {
-	if (spec->vlan != 0)
+	if (spec->vlan != 0 && !spec->bridge_tags)
 		return error_set(err, EOPNOTSUPP,
 		    "vlan-id %u: without BPF this host's filter (nftables) "
-		    "cannot push a tag",
+		    "cannot push a tag, and no bridge that filters VLANs does "
+		    "it; turn that on ('ip link set BRIDGE type bridge "
+		    "vlan_filtering 1'), or name a bridge of that VLAN as "
+		    "global-nic and clear vlan-id",
 		    spec->vlan);
 	return 0;
 }

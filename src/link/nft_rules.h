@@ -20,8 +20,8 @@
 
 /*
  * One transaction that makes the table, or replaces its rules and keeps its
- * counters and what was learned. -EOPNOTSUPP: the link wants what only BPF can
- * do (a VLAN tag).
+ * counters and what was learned. -EOPNOTSUPP: the link has a VLAN, and neither
+ * these rules nor its bridge can tag frames.
  */
 int link_nft_rules(
     const struct link_spec *spec, struct buf *ret, struct error *err);

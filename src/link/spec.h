@@ -42,6 +42,8 @@ struct link_spec {
 	struct link_ports ports[LINK_PORTS_MAX];
 	size_t nports;
 	uint64_t maxbw;
+	/* of the bridge, not said by anybody: it can tag what is in 'vlan' */
+	bool bridge_tags;
 };
 
 /*

@@ -308,6 +308,19 @@ breakable() {
 	nothing_left
 }
 
+@test "where the guard is nftables: a VLAN wants a bridge that filters" {
+	command -v nft >/dev/null || skip "no nft"
+	breakable "-g nft"
+	world '
+		nft list tables >/dev/null || exit 0 # not in this kernel
+		zone web idle "$NIC0; select net physical=net0; set vlan-id=5; end"
+		! adm -z web boot 2>err
+		grep -q "net net0: vlan-id 5: .*cannot push a tag.*vlan_filtering 1.*clear vlan-id" err || { cat err; exit 1; }
+		is web installed
+		no_links; dismiss'
+	nothing_left
+}
+
 # learners: processes that learn addresses for a link named z*_net0
 learners() {
 	pgrep -r S,R,D -x "z$(number_of web)_net0" || true

@@ -630,7 +630,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(no_foreign_address_gets_out),
 	TAP_TEST(more_than_maxbw_is_dropped),
 	TAP_TEST(learned_addresses_are_bounded),
-	TAP_TEST_TIMEOUT(what_nftables_learns_is_bounded, 120),
+	TAP_TEST(what_nftables_learns_is_bounded),
 	TAP_TEST(every_queue_is_guarded),
 	TAP_TEST(tags_among_the_bytes_are_seen),
 	TAP_TEST(drops_are_told),

@@ -101,7 +101,8 @@ port(const char *zone, const char *name, uint8_t last, const char *bridge,
 	strcpy(s.name, name);
 	if (link_tap_queues(name, 1, fd, err) < 0)
 		tap_fail("%s", err->text);
-	rc = link_net_attach(net, &s, bridge, small_port ? 600 : 1400, err);
+	rc = link_net_attach(
+	    net, &s, bridge, small_port ? 600 : 1400, false, err);
 	if (rc < 0)
 		fd_close(fd);
 	return rc;

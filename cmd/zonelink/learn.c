@@ -1,8 +1,7 @@
 /*
  * Frames of a guest are read here, so behind walls: no path, no other process,
  * no socket but the two that it has, and of root's capabilities the one that
- * changes the sets. It sleeps after each turn, so that a guest that asks for
- * much gets the time of one that asks for some.
+ * changes the sets.
  */
 #include "learn.h"
 
@@ -29,7 +28,6 @@
 #include "link/guard.h"
 #include "link/nft_learn.h"
 
-#define PAUSE_US 2000
 #define YES ANSWER_YES
 
 static const struct lock_rule rules[] = {
@@ -113,10 +111,9 @@ learn(struct nft_learner *l, const char *name, int ready)
 	}
 	(void)fd_write_all(ready, "", 1);
 	close(ready);
-	do {
-		(void)usleep(PAUSE_US);
+	do
 		nft_learner_wait(l);
-	} while (nft_learner_turn(l) == 1);
+	while (nft_learner_turn(l) == 1);
 	_exit(0);
 }
 

@@ -32,11 +32,15 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define FRAME_MOST 16384
 #define TURN_FRAMES 64
+#define TURN_CHANGES 32 /* of one frame: a router's prefixes, say */
+#define PAUSE_US 2000
+#define PAUSE_CHANGED_US 20000
 #define LOOK_MS 1000
 #define BACKLOG (256 * 1024) /* bytes that may wait */
 
 struct nft_learner {
 	int packets, sets, ifindex;
+	unsigned changes; /* in this turn */
 	bool down; /* the interface was, when we heard of it last */
 	char name[LINK_NAME_MAX + 1], table[32];
 	struct guard_user guard;
@@ -92,6 +96,8 @@ learned(void *arg, const struct guard_key *key, uint64_t until)
 	struct nft_learner *l = arg;
 	uint64_t ms = 0;
 
+	if (l->changes++ >= TURN_CHANGES)
+		return;
 	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
 		const uint8_t *addr = key->addr + sets[i].at;
 		size_t n = sizeof(key->addr) - sets[i].at;
@@ -145,6 +151,7 @@ nft_learner_wait(const struct nft_learner *l)
 {
 	struct pollfd p = { .fd = l->packets, .events = POLLIN };
 
+	(void)usleep(l->changes > 0 ? PAUSE_CHANGED_US : PAUSE_US);
 	(void)poll(&p, 1, l->down ? LOOK_MS : -1);
 }
 
@@ -155,9 +162,10 @@ nft_learner_turn(struct nft_learner *l)
 	socklen_t n;
 	ssize_t got;
 
+	l->changes = 0;
 	if (l->down && is_gone(l))
 		return 0;
-	for (int i = 0; i < TURN_FRAMES; i++) {
+	for (int i = 0; i < TURN_FRAMES && l->changes == 0; i++) {
 		n = sizeof(from);
 		got = recvfrom(l->packets, l->frame, sizeof(l->frame),
 		    MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &n);

@@ -23,11 +23,15 @@ int nft_learner_open(
     const struct link_spec *spec, struct nft_learner **ret, struct error *err);
 void nft_learner_close(struct nft_learner *l); /* NULL is allowed */
 void nft_learner_fds(const struct nft_learner *l, int ret[2]); /* all it has */
-/* Blocks until there may be something to learn. */
+/*
+ * Blocks until there may be something to learn, and for some ms anyway, longer
+ * after a change: each is a transaction of the host's nftables.
+ */
 void nft_learner_wait(const struct nft_learner *l);
 /*
- * Frames that wait, up to some number of them; does not block but for the
- * kernel's answer. 1; 0: the interface is gone.
+ * Frames that wait, up to the first that changes something, or some number of
+ * them; does not block but for the kernel's answer. 1; 0: the interface is
+ * gone.
  */
 int nft_learner_turn(struct nft_learner *l);
 

@@ -42,7 +42,7 @@ struct shared {
 
 static struct shared *sh;
 static uint16_t pool[2048]; /* rows that may be in a sequence */
-static unsigned npool, nsimple; /* the first are one-byte opcodes */
+static unsigned npool, nsimple; /* the first are is_simple() */
 static uint16_t fp_pool[2048]; /* of them, FP and SIMD */
 static unsigned nfp;
 
@@ -86,15 +86,26 @@ eligible(const struct x86_row *row)
 	return true;
 }
 
+/* One-byte opcodes, and the others that compilers use most */
+static bool
+is_simple(const struct x86_row *row)
+{
+	unsigned mn = row->mn;
+
+	if (row->map == X86_MAP_M1)
+		return !(row->attr & X86_A_FPSIMD);
+	return (mn >= X86_MN_SETO && mn <= X86_MN_SETG) ||
+	    (mn >= X86_MN_CMOVO && mn <= X86_MN_CMOVG) || mn == X86_MN_MOVZX ||
+	    mn == X86_MN_MOVSX || mn == X86_MN_IMUL;
+}
+
 static void
 make_pool(void)
 {
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < x86_row_count; i++)
 			if (eligible(&x86_rows[i]) &&
-			    (x86_rows[i].map == X86_MAP_M1 &&
-				!(x86_rows[i].attr & X86_A_FPSIMD)) ==
-				(pass == 0))
+			    is_simple(&x86_rows[i]) == (pass == 0))
 				pool[npool++] = (uint16_t)i;
 		if (pass == 0)
 			nsimple = npool;

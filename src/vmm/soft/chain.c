@@ -78,6 +78,7 @@ put_call(struct chain_out *o, const struct soft_code *c,
 	o->flags = false;
 	o->live = 0;
 	o->vectors = 0;
+	memset(o->kept, 0, sizeof(o->kept));
 }
 
 /* On to the operation in RAX, the first of a block, or NULL. */
@@ -171,10 +172,7 @@ struct late {
 	struct chain_slow from; /* the jumps to it */
 	const uint8_t *back; /* NULL: it ends the block */
 	uint16_t op;
-	/* that the way back has, as in chain_out */
-	bool flags;
-	uint8_t live;
-	uint16_t vectors;
+	struct chain_out state; /* that the way back has */
 	bool taken; /* a branch; else a call of the handler */
 	uint8_t cc;
 };
@@ -192,9 +190,7 @@ put_late(struct chain_draft *d, struct chain_slow from, unsigned op, bool back)
 	d->late[d->nlate++] = (struct late){ .from = from,
 		.back = back ? d->o.x : NULL,
 		.op = (uint16_t)op,
-		.flags = d->o.flags,
-		.live = d->o.live,
-		.vectors = d->o.vectors };
+		.state = d->o };
 }
 
 /* jcc to code that is to come */
@@ -404,13 +400,15 @@ put_out_of_line(
 		put_dispatch(&d->o, d->c->chain);
 		return;
 	}
-	if (l->live & SOFT_FP_LIVE) {
+	if (l->state.live & SOFT_FP_LIVE) {
 		PUT(&d->o, 0xb9); /* mov $what, %ecx */
-		chain_put32(&d->o, l->live & SOFT_FP_LIVE);
+		chain_put32(&d->o, l->state.live & SOFT_FP_LIVE);
 		put_call(&d->o, d->c, op, (soft_fn *)(uintptr_t)make_live);
 	}
-	chain_fp_load(&d->o, l->vectors);
-	if (l->flags)
+	memcpy(d->o.kept, l->state.kept, sizeof(d->o.kept));
+	chain_reload(&d->o);
+	chain_fp_load(&d->o, l->state.vectors);
+	if (l->state.flags)
 		chain_flags(&d->o);
 	PUT(&d->o, 0xe9);
 	put_to(&d->o, l->back);

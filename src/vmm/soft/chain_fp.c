@@ -66,6 +66,8 @@ chain_fp(
 	o->w += n;
 	o->x += n;
 	o->vectors |= f->load | f->store;
+	if (f->gpr_dir == SOFT_FP_STORE)
+		chain_forget(o, OP_REG(f->gpr));
 	if (f->address)
 		put_x87_address(o, op, f);
 	if (f->flags_in || f->flags_out)

@@ -4,7 +4,9 @@
  * does not hit goes to the handler.
  *
  * RDX is the result, RCX the host's address of the memory operand; flags go to
- * fl by "lahf; seto %al", as in the handlers.
+ * fl by "lahf; seto %al", as in the handlers. Results are kept in R8-R11 too,
+ * until something is called: a value that goes through memory from one
+ * operation to the next takes five cycles more.
  */
 #include "vmm/soft/chain_out.h"
 #include "vmm/soft/chain_shape.h"
@@ -30,18 +32,67 @@ opcode(struct chain_out *o, const struct shape *s, unsigned code)
 	PUT(o, (uint8_t)(code - (s->size == 0)));
 }
 
+/* "code reg, r/m" with a guest register, or a field of the vCPU, as r/m */
+static void
+with_reg(
+    struct chain_out *o, unsigned size, unsigned code, unsigned reg, size_t off)
+{
+	int k = chain_kept(o, off);
+	unsigned bits = (size == 3 ? 8 : 0) | (k >= 0 ? 1 : 0);
+
+	if (size == 1)
+		PUT(o, 0x66);
+	if (bits != 0)
+		PUT(o, (uint8_t)(0x40 | bits));
+	if (code > 0xff)
+		PUT(o, (uint8_t)(code >> 8));
+	PUT(o, (uint8_t)code);
+	if (k >= 0)
+		PUT(o, (uint8_t)(0xc0 | reg << 3 | (unsigned)k));
+	else
+		chain_field(o, reg, off);
+}
+
 static void
 load(struct chain_out *o, const struct shape *s, unsigned reg, unsigned off)
 {
-	opcode(o, s, 0x8b);
-	chain_field(o, reg, off);
+	with_reg(o, s->size, 0x8b - (s->size == 0), reg, off);
 }
 
 static void
 load64(struct chain_out *o, unsigned reg, size_t off)
 {
-	PUT(o, 0x48, 0x8b);
-	chain_field(o, reg, off);
+	with_reg(o, 3, 0x8b, reg, off);
+}
+
+/* mov between R8-R11 and memory */
+static void
+move_kept(struct chain_out *o, uint8_t code, unsigned k)
+{
+	PUT(o, 0x4c, code);
+	chain_field(o, k, 8 * (size_t)(o->kept[k] - 1));
+}
+
+void
+chain_reload(struct chain_out *o)
+{
+	for (unsigned k = 0; k < CHAIN_KEPT; k++)
+		if (o->kept[k] != 0)
+			move_kept(o, 0x8b, k);
+}
+
+/* One of R8-R11 for the guest register */
+static unsigned
+keep(struct chain_out *o, size_t off)
+{
+	int k = chain_kept(o, off);
+
+	if (k < 0) {
+		k = o->next;
+		o->next = (uint8_t)((k + 1) % CHAIN_KEPT);
+		o->kept[k] = (uint8_t)(off / 8 + 1);
+	}
+	return (unsigned)k;
 }
 
 /* All of it from 4 bytes on: a 32-bit result has cleared the upper half. */
@@ -52,16 +103,28 @@ store(struct chain_out *o, const struct shape *s, unsigned off)
 
 	opcode(o, &all, 0x89);
 	chain_field(o, RDX, off);
+	if (all.size == 3)
+		PUT(o, 0x49, 0x89, (uint8_t)(0xd0 | keep(o, off)));
+	else
+		chain_forget(o, off);
 }
 
-/* ModRM: the source operand where it is */
+/* "code %rdx, r/m" with the source operand where it is; code: one or two bytes
+ */
 static void
-source(struct chain_out *o, const struct shape *s, const struct soft_op *op)
+source(struct chain_out *o, const struct shape *s, const struct soft_op *op,
+    unsigned code)
 {
-	if (s->src == FROM_MEM)
-		PUT(o, RDX << 3 | RCX); /* (%rcx) */
-	else
-		chain_field(o, RDX, op->src);
+	if (s->src != FROM_MEM) {
+		with_reg(o, s->size, code, RDX, op->src);
+		return;
+	}
+	if (s->size == 1)
+		PUT(o, 0x66);
+	rex(o, s);
+	if (code > 0xff)
+		PUT(o, (uint8_t)(code >> 8));
+	PUT(o, (uint8_t)code, RDX << 3 | RCX); /* (%rcx) */
 }
 
 static bool
@@ -195,11 +258,12 @@ put_alu(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 		put_group1(o, s, imm, 0xc0 | RDX);
 		return true;
 	}
+	if (s->src != FROM_ACC) {
+		source(o, s, op, s->code - (s->size == 0));
+		return true;
+	}
 	opcode(o, s, s->code);
-	if (s->src == FROM_ACC)
-		PUT(o, 0xc0 | RDX << 3 | RCX);
-	else
-		source(o, s, op);
+	PUT(o, 0xc0 | RDX << 3 | RCX);
 	return true;
 }
 
@@ -208,14 +272,10 @@ put_imul(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 {
 	if (s->src == FROM_REG) {
 		load(o, s, RDX, op->dst);
-		rex(o, s);
-		PUT(o, 0x0f, 0xaf);
-		chain_field(o, RDX, op->src);
+		source(o, s, op, 0x0faf);
 		return true;
 	}
-	rex(o, s);
-	PUT(o, 0x69);
-	chain_field(o, RDX, op->src);
+	with_reg(o, s->size, 0x69, RDX, op->src);
 	chain_put32(o, (uint32_t)op->imm);
 	return true;
 }
@@ -261,8 +321,7 @@ put_mov(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 		opcode(o, s, 0x89);
 		PUT(o, RDX << 3 | RCX);
 	} else if (s->src == FROM_REG || s->src == FROM_MEM) {
-		opcode(o, s, 0x8b);
-		source(o, s, op);
+		source(o, s, op, 0x8b - (s->size == 0));
 	} else if (s->src == FROM_ACC) {
 		if (s->size != 3)
 			PUT(o, 0x89, 0xd2); /* mov %edx, %edx */
@@ -279,11 +338,7 @@ put_mov(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 static bool
 put_extend(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 {
-	rex(o, s);
-	if (s->code != 0x63)
-		PUT(o, 0x0f);
-	PUT(o, s->code);
-	source(o, s, op);
+	source(o, s, op, s->code == 0x63 ? 0x63u : 0x0f00u | s->code);
 	return true;
 }
 
@@ -291,9 +346,13 @@ put_extend(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 static void
 move_sp(struct chain_out *o, int8_t n)
 {
-	PUT(o, 0x48, 0x83); /* addq */
-	chain_field(o, 0, 8 * X86_RSP);
-	PUT(o, (uint8_t)n);
+	int old = chain_kept(o, 8 * X86_RSP);
+	unsigned k = keep(o, 8 * X86_RSP);
+
+	if (old < 0)
+		move_kept(o, 0x8b, k);
+	PUT(o, 0x49, 0x83, (uint8_t)(0xc0 | k), (uint8_t)n);
+	move_kept(o, 0x89, k);
 }
 
 static bool
@@ -326,8 +385,7 @@ put_pop(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 {
 	PUT(o, 0x48, 0x8b, RDX << 3 | RCX);
 	move_sp(o, 8);
-	PUT(o, 0x48, 0x89);
-	chain_field(o, RDX, op->dst);
+	store(o, s, op->dst);
 	return true;
 }
 
@@ -337,10 +395,10 @@ put_pop2(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 	PUT(o, 0x48, 0x8b, RDX << 3 | RCX);
 	PUT(o, 0x48, 0x8b, 0x41, 8); /* mov 8(%rcx), %rax */
 	move_sp(o, 16);
-	PUT(o, 0x48, 0x89);
-	chain_field(o, RDX, op->dst);
+	store(o, s, op->dst);
 	PUT(o, 0x48, 0x89);
 	chain_field(o, RAX, op[1].dst);
+	chain_forget(o, op[1].dst);
 	return true;
 }
 
@@ -367,9 +425,7 @@ put_cmov(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 {
 	chain_flags(o);
 	load(o, s, RDX, op->dst);
-	rex(o, s);
-	PUT(o, 0x0f, 0x40 | s->code);
-	chain_field(o, RDX, op->src);
+	source(o, s, op, 0x0f40u | s->code);
 	return true;
 }
 
@@ -379,6 +435,7 @@ put_setcc(struct chain_out *o, const struct shape *s, const struct soft_op *op)
 	chain_flags(o);
 	PUT(o, 0x0f, 0x90 | s->code);
 	chain_field(o, 0, op->dst);
+	chain_forget(o, op->dst);
 	return true;
 }
 

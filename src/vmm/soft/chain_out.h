@@ -12,12 +12,17 @@
 #include "vmm/soft/fpu.h"
 #include "vmm/soft/ops.h"
 
+#define CHAIN_KEPT 4
+
 struct chain_out {
 	uint8_t *w; /* where it is written */
 	const uint8_t *x; /* and where it will run */
 	bool flags; /* the host's flags are those of fl */
 	uint8_t live; /* bits that fp_live has for certain */
 	uint16_t vectors; /* lower halves that are in the host's registers */
+	/* guest registers in R8-R11, the value that memory has: number + 1 */
+	uint8_t kept[CHAIN_KEPT];
+	uint8_t next; /* of kept[], to be replaced */
 };
 
 /* Jumps to code that calls the handler instead: displacements */
@@ -58,6 +63,26 @@ chain_field(struct chain_out *o, unsigned reg, size_t off)
 	}
 }
 
+/* Where the guest register at byte off is kept: R8-R11, or -1 */
+static inline int
+chain_kept(const struct chain_out *o, size_t off)
+{
+	for (int k = 0; k < CHAIN_KEPT; k++)
+		if (off % 8 == 0 && o->kept[k] == off / 8 + 1)
+			return k;
+	return -1;
+}
+
+/* The register of which byte off is a part was written in memory. */
+static inline void
+chain_forget(struct chain_out *o, size_t off)
+{
+	int k = chain_kept(o, off & ~(size_t)7);
+
+	if (k >= 0)
+		o->kept[k] = 0;
+}
+
 #define CPU_FL offsetof(struct soft_cpu, fl)
 
 /* The host's flags as fl says: movzwl, add $127 (OF is bit 0), sahf */
@@ -95,7 +120,9 @@ uint8_t *chain_fp_check(struct chain_out *o, const struct soft_op *op);
 /* Run it; for x87 the operand's linear address is in RSI. */
 void chain_fp(struct chain_out *o, const struct soft_op *op,
     const struct soft_fp_form *f);
-/* Load lower halves of vector registers. */
+/* Load what o says is kept in registers. */
+void chain_reload(struct chain_out *o);
+/* Lower halves of vector registers. */
 void chain_fp_load(struct chain_out *o, uint16_t vectors);
 
 #endif

@@ -227,7 +227,7 @@ add_moves(unsigned size)
 static void
 add_stack(void)
 {
-	struct shape s = { .mem = DEST, .keeps = true, .bytes = 8 };
+	struct shape s = { .mem = DEST, .keeps = true, .size = 3, .bytes = 8 };
 
 	s.kind = PUSH;
 	add(soft_push_r, s);

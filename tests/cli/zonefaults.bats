@@ -71,6 +71,7 @@ works() {
 			echo "step $step was never reached"
 			return 1
 		}
+		becomes a installed # its end is noticed, of one that ran as well
 		works "$step:zhyve"
 	done
 }

@@ -22,7 +22,7 @@
 #include "store/sparse.h"
 
 #define SOURCE_BLOCK (256U << 10)
-#define DISK_BLOCK (512U << 10)
+#define DISK_BLOCK (1U << 20)
 #define SECTOR 512U
 #define WRITERS 2
 enum { HASHER, WRITER }; /* readers of the disk's ring: the first writer */

@@ -254,6 +254,25 @@ a_reset_ends_them(void)
 	nrig_close(&n);
 }
 
+/* Off and on with commands in work, then other pages. */
+static void
+stands_resets_while_busy(void)
+{
+	start("");
+	for (unsigned round = 0; round < 40; round++) {
+		tap_context("round %u", round);
+		make_queue(2, 128, 128);
+		fill_queue(2, 120);
+		if (round % 2 != 0)
+			set_word(VALUES, 2, false, round);
+		tap_check(nrig_disable(&n) && nrig_enable(&n));
+		tap_check(nrig_queue(&n, 1, 16));
+		tap_check_int(nrig_shadow(&n, VALUES, EVENTS), 0);
+		tap_check_int(READ(1, round), 0);
+	}
+	nrig_close(&n);
+}
+
 /* ---- a guest that does it wrong ---- */
 
 /* The event that tells of a doorbell's value. */
@@ -346,6 +365,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(begins_where_the_registers_are),
 	TAP_TEST(a_new_queue_is_empty),
 	TAP_TEST(a_reset_ends_them),
+	TAP_TEST_TIMEOUT(stands_resets_while_busy, 60),
 	TAP_TEST_TIMEOUT(stands_any_value, 60),
 	TAP_TEST(stands_overlapping_pages),
 	TAP_TEST(leaves_memory_alone_without_mastering),

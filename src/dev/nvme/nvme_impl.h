@@ -3,9 +3,10 @@
  *
  *   nvme.c          the PCI function: options, building, registers
  *   nvme_ctrl.c     enable, reset and shutdown; asynchronous events
- *   nvme_doorbell.c doorbells in registers and memory; when queues are looked
- * at nvme_queue.c    submission and completion queues, interrupts nvme_prp.c
- * the guest's pages of a command nvme_io.c       commands to the namespace
+ *   nvme_doorbell.c doorbells in registers and in memory; the thread's sleep
+ *   nvme_queue.c    submission and completion queues, interrupts
+ *   nvme_prp.c      the guest's pages of a command
+ *   nvme_io.c       commands to the namespace
  *   nvme_admin.c    commands to the controller
  *   nvme_ident.c    IDENTIFY
  *   nvme_log.c      log pages

@@ -305,10 +305,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(no_memory),
 	TAP_TEST(no_memory_to_list),
 	TAP_TEST(shared),
-	TAP_TEST_TIMEOUT(sparse_here, 60),
-	TAP_TEST_TIMEOUT(sparse_tmpfs, 60),
-	TAP_TEST_TIMEOUT(sparse_btrfs, 60),
-	TAP_TEST_TIMEOUT(sparse_xfs, 60),
+	TAP_TEST(sparse_here),
+	TAP_TEST(sparse_tmpfs),
+	TAP_TEST(sparse_btrfs),
+	TAP_TEST(sparse_xfs),
 	TAP_TEST(sparse_full),
 };
 TAP_MAIN(tests)

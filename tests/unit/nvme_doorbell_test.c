@@ -340,6 +340,12 @@ leaves_memory_alone_without_mastering(void)
 	start(",poll=1000");
 	tap_check_int(READ(1, 0), 0);
 	rig_cfg_write(&n.r, 4, 2, 0x0003);
+	/* What was on its way is there; a word alone, as the device writes. */
+	for (bool calm = false; !calm;) {
+		set_word(EVENTS, 1, false, 0x55555555);
+		usleep(20000);
+		calm = word(EVENTS, 1, false) == 0x55555555;
+	}
 	memset(rig_ram(&n.r, EVENTS), 0x55, 4096);
 	nrig_put(&n, 1,
 	    &CMD(.opcode = NVME_IO_READ, .nsid = 1, .prp1 = BUF, .cid = 5));
@@ -359,14 +365,14 @@ static const struct tap_test tests[] = {
 	TAP_TEST(is_offered_with_msix),
 	TAP_TEST(can_be_turned_off),
 	TAP_TEST(refuses_wrong_pages),
-	TAP_TEST_TIMEOUT(loses_no_command_asleep, 60),
-	TAP_TEST_TIMEOUT(loses_no_command_looking, 60),
-	TAP_TEST_TIMEOUT(waits_for_room, 60),
+	TAP_TEST(loses_no_command_asleep),
+	TAP_TEST(loses_no_command_looking),
+	TAP_TEST(waits_for_room),
 	TAP_TEST(begins_where_the_registers_are),
 	TAP_TEST(a_new_queue_is_empty),
 	TAP_TEST(a_reset_ends_them),
-	TAP_TEST_TIMEOUT(stands_resets_while_busy, 60),
-	TAP_TEST_TIMEOUT(stands_any_value, 60),
+	TAP_TEST(stands_resets_while_busy),
+	TAP_TEST(stands_any_value),
 	TAP_TEST(stands_overlapping_pages),
 	TAP_TEST(leaves_memory_alone_without_mastering),
 };

@@ -129,20 +129,36 @@ relay(int a, int b)
 	}
 }
 
-/* As zonelink has it, but for its walls. */
+/* As zonelink has it, but for its walls; 'ready' hears that it listens. */
 static _Noreturn void
-learner(struct net *n, const struct link_spec *spec)
+learner(struct net *n, const struct link_spec *spec, int ready)
 {
 	struct error err = ERROR_INIT;
 	struct nft_learner *l;
 
 	fd_close(&n->wire.guarded); /* or the tap would stay */
-	if (nft_learner_open(spec, &l, &err) < 0)
+	if (nft_learner_open(spec, &l, &err) < 0 || write(ready, "", 1) != 1)
 		_exit(1);
 	do
 		nft_learner_wait(l);
 	while (nft_learner_turn(l) == 1);
 	_exit(0);
+}
+
+/* A reply whose question nobody heard would teach nothing. */
+static void
+start_learner(struct net *n, const struct link_spec *spec)
+{
+	int ready[2];
+	char c;
+
+	tap_check_int(pipe2(ready, O_CLOEXEC), 0);
+	n->learner = fork();
+	if (n->learner == 0)
+		learner(n, spec, ready[1]);
+	close(ready[1]);
+	tap_check_int(read(ready[0], &c, 1), 1);
+	close(ready[0]);
 }
 
 static void
@@ -168,9 +184,9 @@ net_open(struct net *n, const char *words)
 			  "wire && ip addr add fd44::1/64 dev wire nodad")),
 	    0);
 	wire_guard(&n->wire, &spec, kind);
-	n->learner = kind == LINK_GUARD_NFT ? fork() : -1;
-	if (n->learner == 0)
-		learner(n, &spec);
+	n->learner = -1;
+	if (kind == LINK_GUARD_NFT)
+		start_learner(n, &spec);
 	n->relay = fork();
 	if (n->relay == 0)
 		relay(n->wire.guarded, n->eth0);

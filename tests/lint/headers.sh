@@ -4,7 +4,7 @@
 cd "$1" || exit 99
 n=0 bad=0
 # headers of libraries that are not in the compiler's path
-libs=$(pkg-config --cflags libxml-2.0 2>/dev/null)
+libs=$(pkg-config --cflags libxml-2.0 libnl-route-3.0 2>/dev/null)
 for h in $(find src -name '*.h' | sort); do
 	case $h in
 	src/link/guard_frame.h | src/link/guard_dhcp.h | src/link/guard_rules.h) continue ;;

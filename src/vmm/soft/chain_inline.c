@@ -109,8 +109,7 @@ store(struct chain_out *o, const struct shape *s, unsigned off)
 		chain_forget(o, off);
 }
 
-/* "code %rdx, r/m" with the source operand where it is; code: one or two bytes
- */
+/* "code %rdx, r/m" with the source operand; code may have two bytes */
 static void
 source(struct chain_out *o, const struct shape *s, const struct soft_op *op,
     unsigned code)

@@ -119,6 +119,22 @@ item_row_json(const struct zone_res *res, const struct row *r)
 	return text != NULL ? row_json(r, text) : NULL;
 }
 
+/* What came as a number goes as one. */
+static void
+show_numbers(json_t *list)
+{
+	json_t *e;
+	uint64_t n;
+	size_t i;
+
+	json_array_foreach(list, i, e)
+	{
+		if (str_to_u64(json_string_value(e), 0, INT64_MAX, &n) == 0)
+			json_array_set_new(
+			    list, i, json_integer((json_int_t)n));
+	}
+}
+
 /* false says what nothing says: SmartOS never shows it. */
 static bool
 tells_nothing(const json_t *v)
@@ -172,6 +188,8 @@ manifest_item_json(const struct zone_res *res, const char *scope, json_t **ret,
 			json_decref(v);
 			continue;
 		}
+		if ((r->flags & ROW_NUMBERS) != 0)
+			show_numbers(v);
 		if (json_object_set_new(item, r->p.name, v) != 0) {
 			json_decref(item);
 			return no_memory(err);

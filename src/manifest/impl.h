@@ -13,6 +13,7 @@
 #define ROW_OLD 0x08 /* deprecated: becomes another one */
 #define ROW_ONCE 0x10 /* said to create or update, not kept */
 #define ROW_REQUIRED 0x20
+#define ROW_NUMBERS 0x40 /* of a LIST: shows plain numbers as such */
 
 /* How a number is written in the configuration. */
 enum row_unit {

@@ -490,7 +490,7 @@ const struct row manifest_rows[] = {
 	    .prop = "allowed-ips", .pair = "allowed_ips" },
 	{ NIC("blocked_outgoing_ports", LIST, NULL, NULL, LIVE,
 	      "TCP ports that it may not reach, as 25 or 6000-6063"),
-	    .ok = ok_ports, .what = "a port, or two as 6000-6063",
+	    ROW_NUMBERS, .ok = ok_ports, .what = "a port, or two as 6000-6063",
 	    .prop = "blocked-outgoing-ports",
 	    .pair = "blocked_outgoing_ports" },
 	{ NIC("dhcp_server", BOOL, NULL, NULL, BOOT,

@@ -284,7 +284,7 @@ static const struct {
 	{ "resolvers", { "8.8.8.8", "fd00::53", "1.1.1.1" } },
 	{ "allowed_ips", { "10.0.0.6", "10.9.0.0/16", "fd00::/64" } },
 	{ "allowed_dhcp_cids", { "0x01ab", "0xffff00", "0x0001" } },
-	{ "blocked_outgoing_ports", { "25", "6000-6063", "1" } },
+	{ "blocked_outgoing_ports", { "25-26", "6000-6063", "1-9" } },
 	{ "maxbw", { "100M", "1G", "10M" } },
 	{ "create_timestamp",
 	    { "2026-11-22T17:14:29.000Z", "2020-01-02T03:04:05Z",
@@ -606,14 +606,15 @@ nics_and_disks_change(void)
 	    "{\"brand\":\"bhyve\",\"uuid\":\"" UUID "\",\"nics\":["
 	    "{\"mac\":\"02:00:00:00:00:01\"},{\"mac\":\"02:00:00:00:00:02\"}],"
 	    "\"disks\":[{\"path\":\"/a\",\"size\":1,\"boot\":true}]}");
-	json_t *nics, *payload;
+	json_t *nics, *payload, *ports;
 	bool boot = false;
 
 	tap_check_int(zone_brand_load(BRAND_DIR, "bhyve", &brand, &err), 0);
 	conf = to_conf(m, brand);
 	now = updated(conf,
 	    "{\"update_nics\":[{\"mac\":\"02:00:00:00:00:02\","
-	    "\"primary\":true,\"mtu\":1400}],"
+	    "\"primary\":true,\"mtu\":1400,"
+	    "\"blocked_outgoing_ports\":[25,\"6000-6063\"]}],"
 	    "\"remove_nics\":[\"2:0:0:0:0:1\"],"
 	    "\"add_nics\":[{\"mac\":\"02:00:00:00:00:03\",\"ips\":[\"dhcp\"]}],"
 	    "\"add_disks\":[{\"path\":\"/b\",\"size\":2}]}",
@@ -625,6 +626,10 @@ nics_and_disks_change(void)
 	    "net0");
 	tap_check(
 	    json_is_true(json_object_get(json_array_get(nics, 0), "primary")));
+	ports =
+	    json_object_get(json_array_get(nics, 0), "blocked_outgoing_ports");
+	tap_check_int(json_integer_value(json_array_get(ports, 0)), 25);
+	tap_check_str(json_string_value(json_array_get(ports, 1)), "6000-6063");
 	tap_check_int(zone_verify(now, brand, &err), 0);
 	json_decref(nics);
 	payload = parse("{\"remove_nics\":[\"02:00:00:00:00:09\"]}");

@@ -95,10 +95,10 @@ test_ioapic_level(void)
 	 * and power button bits need an event. Use the timer's carry. */
 	outw(0x600, 1);
 	outw(0x602, 1); /* TMR_EN */
-	print("# waiting up to 3 s for the PM timer's carry\n");
+	print("# waiting up to 2.4 s for the PM timer's carry\n");
 	wait_until(sci_thrice, NULL, PATIENCE);
 	ok(sci_seen >= 1, "SCI by level-triggered pin");
-	ok(sci_seen == 3,
+	ok(sci_seen == 3 || (!in_service && sci_seen > 3),
 	    "it comes again after EOI while the line is high "
 	    "(%u)",
 	    sci_seen);

@@ -16,8 +16,9 @@ clean()
 		vmadm delete -F "$z" >/dev/null 2>&1 || true
 	done
 	pkill -TERM -f "zoneadmd/[a-z]* .*-R $root\$" 2>/dev/null || true
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		pgrep -f "$root\$" >/dev/null || break
+	n=0
+	while [ "$n" -lt 100 ] && pgrep -f "$root\$" >/dev/null; do
+		n=$((n + 1))
 		sleep 0.2
 	done
 	rm -rf "$root"

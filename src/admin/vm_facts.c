@@ -105,6 +105,13 @@ fact_transition_to(struct view *v)
 						    : NULL;
 }
 
+/* To a file, no terminal, nothing back into the zone. */
+static json_t *
+fact_zlog_mode(struct view *v)
+{
+	return json_string("g--");
+}
+
 /* ---- the process ---- */
 
 static json_t *
@@ -391,6 +398,7 @@ static const struct {
 	{ "transition_to", fact_transition_to },
 	{ "type", fact_type },
 	{ "uuid", fact_uuid },
+	{ "zlog_mode", fact_zlog_mode },
 	{ "zone_state", fact_zone_state },
 	{ "zonedid", fact_did },
 	{ "zoneid", fact_zoneid },

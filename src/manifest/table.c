@@ -389,6 +389,8 @@ const struct row manifest_rows[] = {
 	{ VM("zlog_max_size", INT, "0..1099511627776", NULL, YES,
 	      "kept for other tools; logs are rotated at 1 MiB"),
 	    .res = "attr", .prop = "zlog-max-size" },
+	{ VM("zlog_mode", STRING, NULL, NULL, FACT,
+	    "how its log is kept: g--, a file of the host alone") },
 	{ VM(
 	    "zone_state", STRING, NULL, NULL, FACT, "as zoneadm(8) names it") },
 	{ VM("zonedid", INT, NULL, NULL, FACT, "number of the zone for life") },

@@ -57,13 +57,21 @@ unsupported(int error)
 	    error == ENOSYS || error == EBADF || error == EPERM;
 }
 
+bool
+copy_is_zero(const void *bytes, size_t n)
+{
+	const char *p = bytes;
+
+	/* equal to itself one byte on: all bytes are as the first */
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
 static int
 copy_chunk(struct copy *c, size_t n, off_t at)
 {
 	ssize_t rc;
 
-	if (c->zeros && c->chunk[0] == 0 &&
-	    memcmp(c->chunk, c->chunk + 1, n - 1) == 0)
+	if (c->zeros && copy_is_zero(c->chunk, n))
 		return 0;
 	for (size_t done = 0; done < n; done += (size_t)rc) {
 		rc = pwrite(c->to, c->chunk + done, n - done, at + (off_t)done);

@@ -5,11 +5,14 @@
 #ifndef STORE_COPY_H
 #define STORE_COPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
+/* Nothing but zeros, which a hole reads as? */
+bool copy_is_zero(const void *bytes, size_t n);
 /* Bytes of a file or block device; negative errno. */
 int copy_size(int fd, uint64_t *ret);
 /*

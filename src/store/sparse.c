@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "store/copy.h"
 
 #define DIRECT_MIN (64U << 10) /* shorter runs are gathered by the kernel */
 #define AHEAD (64 << 20) /* bytes that the file is longer than its data */
@@ -73,13 +73,6 @@ write_run(const struct sparse *s, const uint8_t *p, size_t n, off_t at)
 	return 0;
 }
 
-static bool
-is_zero(const uint8_t *p, size_t n)
-{
-	/* equal to itself one byte on: all bytes are as the first */
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
-
 /* What is not zeros, in runs. */
 int
 sparse_write(const struct sparse *s, const uint8_t *p, size_t n, off_t at)
@@ -90,7 +83,7 @@ sparse_write(const struct sparse *s, const uint8_t *p, size_t n, off_t at)
 
 	while (rc == 0 && i < n) {
 		page = MIN(SPARSE_PAGE, n - i);
-		if (is_zero(p + i, page)) {
+		if (copy_is_zero(p + i, page)) {
 			rc = write_run(s, p + from, i - from, at + (off_t)from);
 			from = i + page;
 		}

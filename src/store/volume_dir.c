@@ -6,9 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -280,32 +282,62 @@ dir_compress(const struct pool *p, const char *zone, const char *name,
 	return error_sys(err, -rc, "%s: compression", path);
 }
 
+static int
+punch(int fd, off_t at, off_t end)
+{
+	return at < end &&
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+		    end - at) != 0
+	    ? -errno
+	    : 0;
+}
+
+static int
+punch_zeros(int fd, off_t at, off_t end)
+{
+	uint8_t page[4096];
+	int rc = 0;
+
+	for (ssize_t n; rc == 0 && at < end; at += n) {
+		n = pread(fd, page, MIN(sizeof(page), (size_t)(end - at)), at);
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		if (copy_is_zero(page, (size_t)n))
+			rc = punch(fd, at, at + n);
+	}
+	return rc;
+}
+
 /*
  * What was kept free and not written to is a hole for SEEK_HOLE, unless it was
- * read and is cached: behind 'from' the holes give their blocks back. Nobody
- * may write meanwhile.
+ * read and is cached, or is on tmpfs, where what was kept twice is data of
+ * zeros: behind 'from' the holes give their blocks back. Nobody may write
+ * meanwhile.
  */
 static int
 give_back(int fd, off_t from)
 {
 	off_t end = lseek(fd, 0, SEEK_END), at = from, data;
+	struct statfs fs;
+	int rc = 0;
 
-	if (fsync(fd) != 0)
+	if (end < 0 || fsync(fd) != 0 || fstatfs(fd, &fs) != 0)
 		return -errno;
 	(void)posix_fadvise(fd, from, 0, POSIX_FADV_DONTNEED);
-	while (end > 0 && at < end) {
+	while (rc == 0 && at < end) {
 		data = lseek(fd, at, SEEK_DATA);
 		if (data < 0 && errno != ENXIO)
 			return -errno;
 		if (data < 0 || data > end)
 			data = end;
-		if (data > at &&
-		    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			at, data - at) != 0)
-			return -errno;
+		rc = punch(fd, at, data);
 		at = data < end ? lseek(fd, data, SEEK_HOLE) : end;
+		if (at < 0)
+			return -errno;
+		if (rc == 0 && fs.f_type == TMPFS_MAGIC)
+			rc = punch_zeros(fd, data, at);
 	}
-	return end < 0 || at < 0 ? -errno : 0;
+	return rc;
 }
 
 static int

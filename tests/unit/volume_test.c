@@ -218,17 +218,41 @@ copies(const struct store_fs *fs)
 	volume_pools_close(p);
 }
 
+/* Set aside twice, partly written, given back. */
+static void
+keeps_room_on(const struct store_fs *fs)
+{
+	struct volume_pools *p = vol_world(fs);
+	struct volume_spec s = { "zones", Z, "d", 3 << 20,
+		.refreservation = 1 << 20 };
+	const char *d;
+
+	tap_check_int(volume_create(p, &s, &err), 0);
+	tap_check_str(vol_listed(p, Z), "d 3145728; ");
+	d = vol_host(p, V("d"));
+	tap_check(store_blocks(d) >= 1 << 20);
+	tap_check_int(
+	    volume_set_refreservation(p, V("d"), 2 << 20, false, &err), 0);
+	tap_check(store_blocks(d) >= 2 << 20);
+	store_fill(d, 3 << 19, 8192, 7);
+	tap_check_int(
+	    volume_set_refreservation(p, V("d"), 64 << 10, true, &err), 0);
+	tap_check(store_blocks(d) >= (64 << 10) + 8192);
+	tap_check(store_blocks(d) <= 256 << 10);
+	tap_check_str(vol_listed(p, Z), "d 3145728; ");
+	volume_pools_close(p);
+}
+
 static void
 keeps_room(void)
 {
-	struct volume_pools *p = vol_world(NULL);
-	struct volume_spec s = { "zones", Z, "d", 4 << 20,
-		.refreservation = 2 << 20 };
+	keeps_room_on(NULL);
+}
 
-	tap_check_int(volume_create(p, &s, &err), 0);
-	tap_check(store_blocks(vol_host(p, V("d"))) >= 2 << 20);
-	tap_check_str(vol_listed(p, Z), "d 4194304; ");
-	volume_pools_close(p);
+static void
+keeps_room_on_tmpfs(void)
+{
+	keeps_room_on(&store_tmpfs_small);
 }
 
 static void
@@ -600,6 +624,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(copies_btrfs),
 	TAP_TEST(copies_xfs),
 	TAP_TEST(keeps_room),
+	TAP_TEST(keeps_room_on_tmpfs),
 	TAP_TEST(compressed),
 	TAP_TEST(full),
 	TAP_TEST(leftovers),

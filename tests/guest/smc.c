@@ -385,7 +385,8 @@ test_cross_modifying(void)
 	uint32_t value = 0, bad, n, iterations = ITERATIONS;
 	uint8_t *f;
 
-	subject = PAGE(0);
+	/* not where the first change is prepared */
+	subject = PAGE(2);
 	SYS_COPY(subject, f);
 	if (!ok(ap_start(1, other), "a second CPU calls"))
 		return false;
